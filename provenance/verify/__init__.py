@@ -9,6 +9,7 @@ claim holds and no claim fails; if chain or evidence cannot be reached it is `in
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from provenance.digest import Digest
@@ -16,6 +17,7 @@ from provenance.errors import UnavailableError
 from provenance.ids import to_hex
 from provenance.judgement.verdict import Status, Verdict
 from provenance.verify.case import MAX_ATTEMPTS, Artifact, Case, Options, Verifier
+from provenance.verify.claims import Notes, Report
 from provenance.verify.s01_artifact import identify
 from provenance.verify.s10_policy import Outcome
 from provenance.verify.steps import judge
@@ -61,24 +63,34 @@ def verify_artifact(
     good, and missing weights hide no contradiction. So what the logged weights contradict counts
     first, then the verdict that shows most.
     """
-    found: list[tuple[Case, Outcome]] = []
+    found: list[_Attempt] = []
     for attempt in range(MAX_ATTEMPTS):
-        case = Case(artifact, verifier, options or Options(), attempt)
-        found.append((case, judge(case)))
-        if attempt + 1 >= case.report.logs:
+        report = Report()
+        case = Case(artifact, verifier, options or Options(), Notes(report), attempt)
+        found.append(_Attempt(case, report, judge(case, report)))
+        if attempt + 1 >= report.logs:
             break
-    return _verdict(*min(found, key=_rank))
+    return _verdict(min(found, key=lambda attempt: attempt.rank))
 
 
-def _rank(found: tuple[Case, Outcome]) -> tuple[bool, int, int]:
-    """Smallest for the attempt that counts."""
-    report, status = found[0].report, found[1].status
-    holding = sum(claim.holds is True for claim in report.claims)
-    return not report.contradicted, _ORDER.index(status), -holding
+@dataclass(frozen=True)
+class _Attempt:
+    """A verification with one of the folders that hold the run's log."""
+
+    case: Case
+    report: Report
+    outcome: Outcome
+
+    @property
+    def rank(self) -> tuple[bool, int, int]:
+        """Smallest for the attempt that counts."""
+        holding = sum(claim.holds is True for claim in self.report.claims)
+        return not self.report.contradicted, _ORDER.index(self.outcome.status), -holding
 
 
-def _verdict(case: Case, outcome: Outcome) -> Verdict:
-    artifact, report = case.artifact, case.report
+def _verdict(attempt: _Attempt) -> Verdict:
+    case, report, outcome = attempt.case, attempt.report, attempt.outcome
+    artifact = case.artifact
     return Verdict(
         status=outcome.status,
         reason=outcome.reason,
@@ -91,16 +103,16 @@ def _verdict(case: Case, outcome: Outcome) -> Verdict:
         edges=tuple(report.edges + report.ancestors),
         development=tuple(dict.fromkeys(report.development)),
         siblings=tuple(report.siblings),
-        release=_release(case),
-        interval=_interval(case),
+        release=_release(case, report),
+        interval=_interval(case, report),
         trust=str(case.verifier.trust.digest),
         limits=LIMITS,
     )
 
 
-def _release(case: Case) -> dict[str, Any] | None:
+def _release(case: Case, report: Report) -> dict[str, Any] | None:
     """The release on chain that the verification followed; None if it found none."""
-    claim, name = case.report.release, case.report.name
+    claim, name = report.release, report.name
     if claim is None:
         return None
     value: dict[str, Any] = {
@@ -118,9 +130,9 @@ def _release(case: Case) -> dict[str, Any] | None:
     return value if name is None else value | {"name": name}
 
 
-def _interval(case: Case) -> dict[str, Any] | None:
+def _interval(case: Case, report: Report) -> dict[str, Any] | None:
     """Not before: the block that drew the seed. Not later than: the block of the release's head."""
-    head, draw_block = case.report.head, case.report.draw_block
+    head, draw_block = report.head, report.draw_block
     if head is None or draw_block is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""One verification: what is asked, who asks, and the report that the steps write."""
+"""One verification: what is asked, who asks, and what the steps write into."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provenance.ids import RunId
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.policy import Policy
 from provenance.judgement.trust import Trust
-from provenance.verify.claims import Report
+from provenance.verify.claims import Notes
 from provenance.verify.protocols import (
     DataChecker,
     EvidenceSource,
@@ -90,7 +90,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Case:
-    """One question to one verifier. Steps read it, and write what they find into `report`.
+    """One question to one verifier. Steps read it, and write what they find into `notes`.
 
     attempt: which of the folders that hold the run's log is the evidence, from 0.
     """
@@ -98,8 +98,8 @@ class Case:
     artifact: Artifact
     verifier: Verifier
     options: Options
+    notes: Notes
     attempt: int = 0
-    report: Report = field(default_factory=Report)
 
     @property
     def file(self) -> tuple[FormatInspector, Path] | None:

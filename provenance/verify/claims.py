@@ -1,11 +1,12 @@
 """What the steps of a verification have found: claims, edges of the lineage, and what they rest on.
 
-Steps write into a report; only the last step, the policy, judges what is in it.
+Steps write into `Notes`, from which none of them can read: what a later step needs, it is given as
+an argument. The report that comes of it is read by the last step, the policy, and by the verdict.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -61,13 +62,53 @@ class Report:
     lacking: list[str] = field(default_factory=list)
     logs: int = 0
 
+
+class Notes:
+    """Writes a report. It has nothing to read, so no step depends on what another one wrote."""
+
+    def __init__(self, report: Report) -> None:
+        """report: what is written into; whoever made it reads it when the steps are done."""
+        self._report = report
+
+    def found_release(self, claim: ClaimFacts) -> None:
+        """The verification follows this release."""
+        self._report.release = claim
+
+    def found_log(self, head: HeadFacts, draw_block: int) -> None:
+        """The release lies under this head, in a run whose seed this block made."""
+        self._report.head, self._report.draw_block = head, draw_block
+
+    def found_logs(self, count: int) -> None:
+        """So many folders hold the run's log."""
+        self._report.logs = count
+
+    def found_siblings(self, run_ids: Sequence[str]) -> None:
+        """The owner opened these runs (`0x..`) on the same dataset."""
+        self._report.siblings = list(run_ids)
+
+    def found_sampling(self, id_: str, sampling: Sampling) -> None:
+        """The proofs of claim `id_`, which is about samples, verify."""
+        self._report.samplings.append((id_, sampling))
+
+    def called(self, name: str) -> None:
+        """The release's record calls it so."""
+        self._report.name = name
+
+    def contradicts(self) -> None:
+        """Weights that have the logged identity show something else than is claimed."""
+        self._report.contradicted = True
+
+    def develops(self, *reasons: str) -> None:
+        """Reasons why this is no production verdict."""
+        self._report.development += reasons
+
     def holds(self, id_: str, text: str, **evidence: str) -> None:
         """Claim `id_` holds. evidence: names and values for programs."""
-        self.claims.append(Claim(id_, CLAIMS[id_], text, True, evidence=evidence))
+        self._report.claims.append(Claim(id_, CLAIMS[id_], text, True, evidence=evidence))
 
     def fails(self, id_: str, error: ProvenanceError) -> None:
         """Claim `id_` fails; the error's facts say where and how."""
-        self.claims.append(
+        self._report.claims.append(
             Claim(
                 id_,
                 CLAIMS[id_],
@@ -91,13 +132,13 @@ class Report:
 
     def unchecked(self, id_: str, text: str, needs: str) -> None:
         """Claim `id_` was not checked; `needs` says what checking it would take."""
-        self.claims.append(Claim(id_, CLAIMS[id_], text, None, needs=needs))
+        self._report.claims.append(Claim(id_, CLAIMS[id_], text, None, needs=needs))
 
     def lacks(self, id_: str, error: MissingEvidence) -> None:
         """Claim `id_` was not checked, since evidence for it is missing; the error says which."""
         needs = error.hint or _AT_HAND
         self.unchecked(id_, error.what, f"{error.where}; {needs}" if error.where else needs)
-        self.lacking.append(id_)
+        self._report.lacking.append(id_)
 
     @contextmanager
     def guarded(self, id_: str) -> Iterator[None]:
@@ -123,19 +164,35 @@ class Report:
             self.fails(id_, error)
             raise Stopped from error
 
+    def adds_edges(self, edges: Sequence[Edge]) -> None:
+        """The run in question has these edges, too."""
+        self._report.edges += edges
+
+    def adds_ancestors(self, edges: Sequence[Edge]) -> None:
+        """The runs that made the base have these edges, which no step about this run touches."""
+        self._report.ancestors += edges
+
     def upgrade(self, kind: str, grade: Grade, note: str | None = None) -> None:
         """Raise the edges of a kind to `grade`, with this note; an edge with a higher one stays.
 
         None is raised above the best grade of its kind.
         """
         grade = Grade.least(grade, BEST[kind])
-        self.edges = [
+        self._report.edges = [
             replace(e, grade=grade, note=note or e.note)
             if e.kind == kind and e.grade.rank <= grade.rank
             else e
-            for e in self.edges
+            for e in self._report.edges
         ]
 
-    def has_edge(self, kind: str, child: str) -> bool:
-        """Whether an edge of this kind leads to `child` already."""
-        return any(edge.kind == kind and edge.child == child for edge in self.edges)
+    def annotate(self, kind: str, said: Callable[[str], str]) -> None:
+        """Add to the note of each edge of a kind what is said of its parent."""
+        self._report.edges = [
+            annotated(edge, said(edge.parent)) if edge.kind == kind else edge
+            for edge in self._report.edges
+        ]
+
+
+def annotated(edge: Edge, said: str) -> Edge:
+    """An edge with more in its note."""
+    return replace(edge, note=f"{edge.note}; {said}" if edge.note else said)

@@ -71,4 +71,4 @@ def check_artifact(case: Case) -> None:
     """The artifact's SHA-256 is known: hashed from the file, or given."""
     digest = str(case.artifact.digest)
     how = "hashed from the file" if case.artifact.path else "as given; the file itself was not seen"
-    case.report.holds("artifact.identified", f"{digest}, {how}", digest=digest)
+    case.notes.holds("artifact.identified", f"{digest}, {how}", digest=digest)

@@ -24,9 +24,9 @@ def check_chain(case: Case) -> Chain:
         Stopped: it does not.
         UnavailableError: the trust file has expired, or the final block is too old.
     """
-    verifier, report = case.verifier, case.report
+    verifier, notes = case.verifier, case.notes
     identity = verifier.reader.identity()
-    with report.guarded("chain.pinned"):
+    with notes.guarded("chain.pinned"):
         difference = verifier.trust.first_difference(identity)
         if difference is not None:
             what, expected, actual = difference
@@ -35,7 +35,7 @@ def check_chain(case: Case) -> Chain:
                 expected=expected,
                 actual=actual,
             )
-    report.holds(
+    notes.holds(
         "chain.pinned",
         f"chain {identity.chain_id}, genesis and the contracts' code as pinned",
         genesis=identity.genesis,
@@ -50,7 +50,7 @@ def check_chain(case: Case) -> Chain:
 def check_agreement(case: Case) -> None:
     """Say how several endpoints agreed, once everything has been read.
 
-    A read without a quorum raised when it was made, so what the report holds rests on answers that
+    A read without a quorum raised when it was made, so what was noted rests on answers that
     enough of them gave.
     """
     found = case.verifier.reader.agreement()
@@ -58,7 +58,7 @@ def check_agreement(case: Case) -> None:
         return
     text = f"{found.needed} of {len(found.endpoints)} endpoints gave the same answers"
     notes = "".join(f"; {note}" for note in found.notes)
-    case.report.holds(
+    case.notes.holds(
         "chain.agreed",
         f"{text} to all {found.questions} questions{notes}",
         endpoints=", ".join(found.endpoints),

@@ -57,8 +57,8 @@ def find_release(case: Case, chain: Chain) -> ClaimFacts:
     standing = [found for found in trusted if _made_in_time(case, chain, found[0])]
     matching = [found for found in matching if found in standing] or matching
     claim, publisher = next((found for found in standing if found[0].revoked_block), matching[0])
-    case.report.release = claim
-    case.report.holds(
+    case.notes.found_release(claim)
+    case.notes.holds(
         "release.named",
         f"released by {publisher.name} ({claim.owner}) in block {claim.block_number}",
         run=to_hex(claim.run_id),
@@ -73,7 +73,7 @@ def check_not_revoked(case: Case, chain: Chain, claim: ClaimFacts, index: int, w
     Raises:
         Stopped: it was; the claim `not.revoked` says when and why.
     """
-    with case.report.guarded("not.revoked"):
+    with case.notes.guarded("not.revoked"):
         revoked = chain.snapshot.revocation(claim.run_id, index)
         if revoked is not None:
             raise VerificationError(
@@ -94,7 +94,7 @@ def check_key(case: Case, chain: Chain, claim: ClaimFacts) -> SignerRevocation |
     Raises:
         Stopped: it was made afterwards; the claim `not.revoked` says when and why.
     """
-    with case.report.guarded("not.revoked"):
+    with case.notes.guarded("not.revoked"):
         revoked = next(iter(case.verifier.trust.key_revocations(chain.snapshot, claim.owner)), None)
         if revoked is not None and claim.block_number >= revoked.from_block:
             raise VerificationError(
@@ -144,7 +144,7 @@ def _contradict(case: Case, chain: Chain, wanted: RunId, trusted: list[ClaimFact
     if trusted:
         released = "another run: " + ", ".join(to_hex(claim.run_id) for claim in trusted)
     origin = "the caller names" if case.options.release else "the file's own metadata names"
-    case.report.fails(
+    case.notes.fails(
         "release.named",
         VerificationError(
             f"{origin} run {to_hex(wanted)}, which released no such file",
@@ -180,7 +180,7 @@ def _locate_differences(case: Case, candidates: Sequence[Evidence]) -> None:
     if case.file is None or merged is None:
         return
     inspector, path = case.file
-    case.report.differs(
+    case.notes.differs(
         "file.recomputed",
         "file is not the quantization of the weights beside the evidence, which were not "
         "compared with the log",

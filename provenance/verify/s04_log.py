@@ -32,11 +32,13 @@ _MAX_ASKED = 256  # heads of one kind of evidence that a contract is asked about
 class Log:
     """The log that a release lies in, and what the registry says of its run.
 
-    records: all records under the head that the release lies in. The head fixes their bytes; what
+    head: the one that the release lies in.
+    records: all records under it. The head fixes their bytes; what
         they say is the owner's word.
     """
 
     claim: ClaimFacts
+    head: HeadFacts
     run: RunFacts
     evidence: Evidence
     records: Sequence[Record]
@@ -61,19 +63,20 @@ def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
     Raises:
         Stopped: no evidence of the run is at hand, or it is not that log.
     """
-    report = case.report
+    notes = case.notes
     candidates = case.verifier.source.candidates(claim.run_id)
     if not candidates:
-        report.unchecked(
+        notes.unchecked(
             "release.logged",
             "records of the run are under the anchored head",
             f"the evidence of run {to_hex(claim.run_id)} (--evidence FOLDER)",
         )
         raise Stopped
     found = _choose(case, chain, claim, candidates)
-    with suppress(Lacking), report.guarded("head.signed"):
-        report.holds("head.signed", _check_heads(case, chain, claim, found, candidates))
-    return Log(claim, _check_final(case, chain, claim, found.head), found.evidence, found.records)
+    with suppress(Lacking), notes.guarded("head.signed"):
+        notes.holds("head.signed", _check_heads(case, chain, claim, found, candidates))
+    run = _check_final(case, chain, claim, found.head)
+    return Log(claim, found.head, run, found.evidence, found.records)
 
 
 def _choose(case: Case, chain: Chain, claim: ClaimFacts, candidates: Sequence[Evidence]) -> _Found:
@@ -92,11 +95,11 @@ def _choose(case: Case, chain: Chain, claim: ClaimFacts, candidates: Sequence[Ev
             faults.append(error)  # another candidate may be the right log
     if not logs:
         wrong = (fault for fault in faults if not isinstance(fault, MissingEvidence))
-        with case.report.guarded("release.logged"):
+        with case.notes.guarded("release.logged"):
             raise next(wrong, faults[0])
-    case.report.logs = len(logs)
+    case.notes.found_logs(len(logs))
     found = logs[min(case.attempt, len(logs) - 1)]  # a folder may vanish between attempts
-    case.report.holds(
+    case.notes.holds(
         "release.logged",
         f"all {found.head.size} records are the log under head {claim.seq}; "
         f"the release is record {claim.index}",
@@ -302,11 +305,11 @@ def _signature(case: Case, chain: Chain, claim: ClaimFacts) -> _Signature:
 def _check_final(case: Case, chain: Chain, claim: ClaimFacts, head: HeadFacts) -> RunFacts:
     """The head is the registry's in a final block, and the registry knows the run."""
     run, final = chain.snapshot.run(claim.run_id), chain.snapshot.block.number
-    with case.report.guarded("head.final"):
+    with case.notes.guarded("head.final"):
         if run is None:
             raise VerificationError("registry does not know the run", where=to_hex(claim.run_id))
-    case.report.draw_block, case.report.head = run.draw_block, head
-    case.report.holds(
+    case.notes.found_log(head, run.draw_block)
+    case.notes.holds(
         "head.final",
         f"head {claim.seq} was committed in block {head.block_number}, final at block {final}",
         root=to_hex(head.root),

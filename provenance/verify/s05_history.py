@@ -18,16 +18,16 @@ def check_history(case: Case, chain: Chain, log: Log) -> History:
     Raises:
         Stopped: the claim `history.consistent` or `run.preregistered` fails.
     """
-    report, run = case.report, log.run
-    with report.guarded("history.consistent"):
+    notes, run = case.notes, log.run
+    with notes.guarded("history.consistent"):
         history = read_history(log.records)
-    report.holds("history.consistent", _told(history))
-    with report.guarded("run.preregistered"):
+    notes.holds("history.consistent", _told(history))
+    with notes.guarded("run.preregistered"):
         _check_opening(log, history)
         _check_seed(run, history)
         siblings = _siblings(case, chain, run)
-        report.siblings = [to_hex(run_id) for run_id in siblings]
-    report.holds(
+        notes.found_siblings([to_hex(run_id) for run_id in siblings])
+    notes.holds(
         "run.preregistered",
         f"opened before training, seed drawn from block {run.draw_block}; "
         f"{len(siblings)} sibling runs on this dataset",

@@ -30,10 +30,10 @@ def check_revocations(
     """
     key = check_own_revocations(case, chain, log, lineage)
     if elsewhere:
-        with case.report.guarded("not.revoked"):
+        with case.notes.guarded("not.revoked"):
             raise elsewhere[0]
     later = "" if key is None else f"; {_said_of_key(log.claim, key)}"
-    case.report.holds(
+    case.notes.holds(
         "not.revoked",
         f"nothing on the way to record {lineage.release.index} is revoked "
         f"at block {chain.snapshot.block.number}{later}",
@@ -105,7 +105,7 @@ def _check_dataset(case: Case, chain: Chain, log: Log) -> None:
         revoked = snapshot.dataset_revocation(dataset_id, owner)
         if revoked is None:
             continue
-        with case.report.guarded("not.revoked"):
+        with case.notes.guarded("not.revoked"):
             raise VerificationError(
                 f"the dataset was revoked in block {revoked.block_number}: {revoked.reason}",
                 where=to_hex(dataset_id),

@@ -8,7 +8,7 @@ from provenance.errors import VerificationError
 from provenance.judgement.policy import Policy
 from provenance.judgement.verdict import Claim, Grade, Status
 from provenance.verify.case import Case
-from provenance.verify.claims import Report
+from provenance.verify.claims import Notes, Report
 
 _LOCAL = (
     "local chain: its operator makes every block, so dates and draws prove nothing to outsiders"
@@ -23,18 +23,18 @@ class Outcome:
     reason: str
 
 
-def decide(case: Case) -> Outcome:
-    """Judge the report: failing claims first, then missing ones, then what the policy forbids."""
-    report, policy = case.report, case.verifier.policy
-    outcome = _contradicted(report) or _incomplete(report, policy)
+def decide(case: Case, report: Report) -> Outcome:
+    """Judge what the steps noted: failing claims, then missing ones, then what policy forbids."""
+    notes, policy = case.notes, case.verifier.policy
+    outcome = _contradicted(report) or _incomplete(notes, report, policy)
     if outcome is not None:
         return outcome
     if case.verifier.trust.environment == "local":
-        report.development.append(_LOCAL)
+        notes.develops(_LOCAL)
     denials = [
-        *_development(case),
-        *_weak_samples(report, policy),
-        *_weak_edges(report, policy),
+        *_development(case, report),
+        *_weak_samples(notes, report, policy),
+        *_weak_edges(notes, report, policy),
     ]
     if denials and policy.mode == "enforce":
         return Outcome(Status.POLICY_DENIED, f"policy does not allow: {denials[0]}")
@@ -42,7 +42,7 @@ def decide(case: Case) -> Outcome:
         return Outcome(
             Status.VERIFIED, f"mode is warn, else the policy would deny it: {'; '.join(denials)}"
         )
-    report.holds("policy.satisfied", f"{len(policy.require)} required claims hold")
+    notes.holds("policy.satisfied", f"{len(policy.require)} required claims hold")
     return Outcome(Status.VERIFIED, "every claim required by the policy holds")
 
 
@@ -67,7 +67,7 @@ def _sentence(claim: Claim) -> str:
     return sentence
 
 
-def _incomplete(report: Report, policy: Policy) -> Outcome | None:
+def _incomplete(notes: Notes, report: Report, policy: Policy) -> Outcome | None:
     """`indeterminate` if a required claim was not checked, or any for want of evidence; else None.
 
     A required claim that no step made is added to the report as not checked. Whether evidence that
@@ -79,7 +79,7 @@ def _incomplete(report: Report, policy: Policy) -> Outcome | None:
     made = {c.id for c in report.claims}
     for id_ in missing:
         if id_ not in made:
-            report.unchecked(id_, "required by the policy", "an earlier step")
+            notes.unchecked(id_, "required by the policy", "an earlier step")
     if report.lacking:
         first = next(c for c in report.claims if c.id == report.lacking[0] and c.holds is None)
         ids = ", ".join(dict.fromkeys(report.lacking))
@@ -89,13 +89,13 @@ def _incomplete(report: Report, policy: Policy) -> Outcome | None:
     return Outcome(Status.INDETERMINATE, f"required but not checked: {', '.join(missing)}")
 
 
-def _development(case: Case) -> list[str]:
+def _development(case: Case, report: Report) -> list[str]:
     """Development keys or a local chain, where the policy does not allow them."""
-    report, verifier = case.report, case.verifier
+    verifier = case.verifier
     if not report.development or verifier.policy.allows_development(verifier.trust.environment):
         return []
     first = report.development[0]
-    report.fails(
+    case.notes.fails(
         "policy.satisfied",
         VerificationError(
             "development keys or a local chain outside environment local", actual=first
@@ -104,7 +104,7 @@ def _development(case: Case) -> list[str]:
     return [first]
 
 
-def _weak_samples(report: Report, policy: Policy) -> list[str]:
+def _weak_samples(notes: Notes, report: Report, policy: Policy) -> list[str]:
     """Sampled claims that detect less than the policy demands."""
     bar, denials = policy.samples, []
     if bar is None:
@@ -112,16 +112,16 @@ def _weak_samples(report: Report, policy: Policy) -> list[str]:
     share = f"{bar.fraction:.2%} of each tensor's blocks"
     wanted = f"tampering with {share} caught with {bar.confidence:.4%}"
     if not report.samplings:
-        return [_denied(report, "samples", wanted, "no sampled claim holds")]
+        return [_denied(notes, "samples", wanted, "no sampled claim holds")]
     for id_, sampling in report.samplings:
         caught = bar.caught(sampling.draws, sampling.anchorings)
         if caught < bar.confidence:
             actual = f"{caught:.4%}: {sampling.draws} draws, {sampling.anchorings} anchorings"
-            denials.append(_denied(report, id_, wanted, actual))
+            denials.append(_denied(notes, id_, wanted, actual))
     return denials
 
 
-def _weak_edges(report: Report, policy: Policy) -> list[str]:
+def _weak_edges(notes: Notes, report: Report, policy: Policy) -> list[str]:
     """Edges that are known less well than the policy demands, and kinds that have no edge.
 
     A demand is about the run in question. Edges of other runs count for kinds that it has none of:
@@ -134,13 +134,13 @@ def _weak_edges(report: Report, policy: Policy) -> list[str]:
         worst = Grade.least(*grades) if grades else None
         if worst is None or worst.rank < least.rank:
             actual = "no such edge" if worst is None else worst.value
-            denials.append(_denied(report, f"edge {kind}", f"{least.value} or better", actual))
+            denials.append(_denied(notes, f"edge {kind}", f"{least.value} or better", actual))
     return denials
 
 
-def _denied(report: Report, where: str, expected: str, actual: str) -> str:
+def _denied(notes: Notes, where: str, expected: str, actual: str) -> str:
     """Make `policy.satisfied` fail; returns the reason in one line."""
-    report.fails(
+    notes.fails(
         "policy.satisfied",
         VerificationError(
             "the verdict shows less than the policy demands",

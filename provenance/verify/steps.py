@@ -1,8 +1,9 @@
 """The ten steps of a verification, in the order in which they run.
 
-Each step takes what earlier steps found, writes its claims into the report, and returns what it
-found itself. A step stops the verification if a claim that later steps depend on does not hold.
-Claims carry numbers of their own, which stand for their subject (docs/formats/verdict.md).
+Each step takes what earlier steps found, notes its claims, and returns what it found itself. It
+cannot read what others noted (`Notes`). A step stops the verification if a claim that later steps
+depend on does not hold. Claims carry numbers of their own, which stand for their subject
+(docs/formats/verdict.md).
 
 `STEPS` says the same as a table. Tests compare it with `judge`, with the claims that each step
 makes when it runs, and with the page.
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from provenance.errors import MissingEvidence, NotFound, ProvenanceError, UnavailableError
 from provenance.judgement.verdict import Status
 from provenance.verify.case import Case
-from provenance.verify.claims import Stopped
+from provenance.verify.claims import Report, Stopped
 from provenance.verify.s01_artifact import check_artifact, require_unchanged
 from provenance.verify.s02_chain import check_agreement, check_chain
 from provenance.verify.s03_release import Pending, check_release
@@ -50,7 +51,7 @@ STEPS = (
     Step("log", ("chain", "release"), ("release.logged", "head.signed", "head.final")),
     Step("history", ("chain", "log"), ("history.consistent", "run.preregistered")),
     Step("lineage", ("log", "history"), ("lineage.complete", "files.bound")),
-    Step("ancestry", ("chain", "lineage"), ("base.traced",)),
+    Step("ancestry", ("chain", "log", "lineage"), ("base.traced",)),
     Step("revocation", ("chain", "log", "lineage", "ancestry"), ("not.revoked",)),
     Step(
         "proofs",
@@ -86,8 +87,11 @@ belongs to the second, and comes when everything has been read from the chain. T
 makes each required claim that no other step came to, as not checked."""
 
 
-def judge(case: Case) -> Outcome:
-    """Take the steps. If chain or prover cannot be reached, it is undetermined."""
+def judge(case: Case, report: Report) -> Outcome:
+    """Take the steps of a case, whose notes make the report.
+
+    If chain or prover cannot be reached, it is undetermined.
+    """
     try:
         _check(case)
     except Stopped:
@@ -101,7 +105,7 @@ def judge(case: Case) -> Outcome:
     except ProvenanceError as error:
         return Outcome(Status.FAILED, str(error))
     check_agreement(case)
-    return decide(case)
+    return decide(case, report)
 
 
 def _check(case: Case) -> None:
@@ -111,7 +115,7 @@ def _check(case: Case) -> None:
     log = check_log(case, chain, release)
     history = check_history(case, chain, log)
     lineage = check_lineage(case, log, history)
-    ancestry = trace_base(case, chain, lineage)
+    ancestry = trace_base(case, chain, log, lineage)
     check_revocations(case, chain, log, lineage, ancestry.revoked)
     proofs = check_proofs(Run(case, chain, log, lineage))
     check_recomputation(case, log, lineage, proofs)

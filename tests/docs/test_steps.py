@@ -73,7 +73,7 @@ def taken() -> list[Taken]:
     *_, agreed, decided = ast.parse(inspect.getsource(steps.judge)).body[0].body  # type: ignore[attr-defined]
     assert [ast.unparse(agreed), ast.unparse(decided)] == [
         "check_agreement(case)",
-        "return decide(case)",
+        "return decide(case, report)",
     ]
     return [
         *most,

@@ -51,20 +51,20 @@ def check_lineage(case: Case, log: Log, history: History) -> Lineage:
     Raises:
         Stopped: the record is no release, or the run was fed nothing.
     """
-    report = case.report
-    with report.guarded("lineage.complete"):
+    notes = case.notes
+    with notes.guarded("lineage.complete"):
         path = history.path(log.claim.index)
     lineage = Lineage(history, path.checkpoint, path.merge, path.quantize, path.release)
-    report.name = lineage.release.fields["name"]
-    report.edges += _edges(log, lineage)
+    notes.called(lineage.release.fields["name"])
+    notes.adds_edges(edges_of(log, lineage))
     unbound = "" if lineage.binds_files else f"; {UNBOUND}"
-    report.holds(
+    notes.holds(
         "lineage.complete",
         f"dataset, last checkpoint (record {lineage.checkpoint.index}), adapter, merged weights "
         f"and file are linked by digest{unbound}",
     )
     if lineage.binds_files:
-        report.holds("files.bound", _bound(lineage))
+        notes.holds("files.bound", _bound(lineage))
     return lineage
 
 
@@ -77,7 +77,7 @@ def _bound(lineage: Lineage) -> str:
     )
 
 
-def _edges(log: Log, lineage: Lineage) -> list[Edge]:
+def edges_of(log: Log, lineage: Lineage) -> list[Edge]:
     """The edges with the grades that the records alone give; later steps raise the grades."""
     opening, quantize = lineage.run_open.fields, lineage.quantize.fields
     nodes = {what: lineage.folder(what).name for what in ("base", "adapter", "merged")} | {

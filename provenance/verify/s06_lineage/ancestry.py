@@ -5,41 +5,48 @@ What is not at hand is not reached, and the edge to the base says so. `walk.py` 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 
 from provenance.errors import ProvenanceError, UnavailableError
-from provenance.judgement.verdict import Edge
 from provenance.verify.case import Case
+from provenance.verify.claims import annotated
 from provenance.verify.s02_chain import Chain
-from provenance.verify.s06_lineage import Lineage
+from provenance.verify.s04_log import Log
+from provenance.verify.s06_lineage import Lineage, edges_of
 from provenance.verify.s06_lineage.found import Ancestry
 from provenance.verify.s06_lineage.walk import Walk
 
+_TO_BASE = "finetuned_from"
+_NOT_SOUGHT = "nobody looked for a run that made it: this log binds no files beside weights"
 
-def trace_base(case: Case, chain: Chain, lineage: Lineage) -> Ancestry:
+
+def trace_base(case: Case, chain: Chain, log: Log, lineage: Lineage) -> Ancestry:
     """Walk back from the run's base through the runs at hand that made it, and add what they say.
 
     Raises:
         UnavailableError: chain or prover cannot be reached.
     """
-    walk = Walk(case, chain)
+    walk = Walk(case, chain, edges_of(log, lineage))
     try:
-        walk.back(lineage, (), case.report.draw_block or 0)
+        walk.back(lineage, (), log.run.draw_block)
     except UnavailableError:
         raise
     except ProvenanceError as error:
         walk.found.fault = error
-    found, report = walk.found, case.report
-    report.ancestors = [_noted(edge, found) for edge in found.edges]
-    report.development += found.development
-    report.edges = [_noted(edge, found, lineage.binds_files) for edge in report.edges]
+    found, notes = walk.found, case.notes
+    said = partial(_said, found)
+    notes.adds_ancestors(
+        [annotated(e, said(e.parent)) if e.kind == _TO_BASE else e for e in found.edges]
+    )
+    notes.develops(*found.development)
+    notes.annotate(_TO_BASE, said if lineage.binds_files else lambda _: _NOT_SOUGHT)
     partly = found.partly.get(lineage.folder("base").name)
     if found.fault is not None:
-        report.fails("base.traced", found.fault)
+        notes.fails("base.traced", found.fault)
     elif found.runs:
-        report.holds("base.traced", _told(found), runs=", ".join(found.runs))
+        notes.holds("base.traced", _told(found), runs=", ".join(found.runs))
     elif partly is not None:
-        report.unchecked("base.traced", f"of the base: {partly.said}", partly.needs)
+        notes.unchecked("base.traced", f"of the base: {partly.said}", partly.needs)
     return found
 
 
@@ -49,14 +56,9 @@ def _told(found: Ancestry) -> str:
     return f"the base was made by {first}{more}; release, log, history and proofs of each checked"
 
 
-def _noted(edge: Edge, found: Ancestry, binds_files: bool = True) -> Edge:
-    """An edge from a base says whether a run at hand made that base."""
-    if edge.kind != "finetuned_from":
-        return edge
-    partly = found.partly.get(edge.parent)
-    made = "no run at hand made it" if partly is None else partly.said
-    if edge.parent in found.bases:
-        made = "made by another run"
-    if not binds_files:
-        made = "nobody looked for a run that made it: this log binds no files beside weights"
-    return replace(edge, note=f"{edge.note}; {made}" if edge.note else made)
+def _said(found: Ancestry, base: str) -> str:
+    """Whether a run at hand made a base."""
+    if base in found.bases:
+        return "made by another run"
+    partly = found.partly.get(base)
+    return "no run at hand made it" if partly is None else partly.said

@@ -1,4 +1,4 @@
-"""What the walk into other runs has found."""
+"""Another run that the walk comes to, and what the walk has found."""
 
 from __future__ import annotations
 
@@ -6,7 +6,52 @@ from dataclasses import dataclass, field
 
 from provenance.artifacts.identity import NamedFolder, first_difference
 from provenance.errors import ProvenanceError, VerificationError
-from provenance.judgement.verdict import Edge
+from provenance.ids import to_hex
+from provenance.judgement.verdict import Claim, Edge
+from provenance.verify.case import Case
+from provenance.verify.claims import Report, Stopped
+from provenance.verify.s04_log import Log
+
+# Without these a run says nothing about the base.
+_PROVEN = ("dataset.registered", "epoch.proven")
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another run: its log, the question about it, and what the steps that were taken found."""
+
+    case: Case
+    report: Report
+    log: Log
+
+    @property
+    def called(self) -> str:
+        """The run with its publisher, for people."""
+        claim = self.log.claim
+        publisher = self.case.verifier.trust.publisher(claim.owner, claim.block_number)
+        name = claim.owner if publisher is None else publisher.name
+        return f"run {to_hex(claim.run_id)} of {name}"
+
+    @property
+    def first_failed(self) -> Claim | None:
+        """The first claim that fails."""
+        return next((c for c in self.report.claims if c.holds is False), None)
+
+    @property
+    def first_open(self) -> Claim | None:
+        """The first claim without which a run is not followed and that was not checked."""
+        needed = {*_PROVEN, *self.report.lacking}
+        return next((c for c in self.report.claims if c.id in needed and c.holds is None), None)
+
+    def require_proven(self) -> None:
+        """No claim fails, and the run is proven.
+
+        Raises:
+            Stopped: a claim fails (a sampled one stops nothing by itself), or evidence is missing.
+        """
+        held = {claim.id for claim in self.report.claims if claim.holds}
+        if self.first_failed is not None or self.report.lacking or not held.issuperset(_PROVEN):
+            raise Stopped
 
 
 @dataclass(frozen=True)

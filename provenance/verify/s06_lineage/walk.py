@@ -21,21 +21,21 @@ from provenance.errors import (
 )
 from provenance.ids import RunId, to_hex
 from provenance.judgement.edges import EDGE_TABLE
-from provenance.judgement.verdict import Claim
+from provenance.judgement.verdict import Edge
 from provenance.log.graph.folders import adapter_of, base_of, began_with, merged_of
 from provenance.log.graph.way_back import WayBack, way_of
 from provenance.log.history import Placed
 from provenance.log.record import Record
 from provenance.log.records import Checkpoint, Merge, Quantize, Release, Seed, Step
 from provenance.verify.case import MAX_ATTEMPTS, Artifact, Case, Options
-from provenance.verify.claims import Stopped
+from provenance.verify.claims import Notes, Report, Stopped
 from provenance.verify.protocols import Evidence
 from provenance.verify.s02_chain import Chain
 from provenance.verify.s03_release import MAX_ASKED, Pending, check_not_revoked, find_release
 from provenance.verify.s04_log import Log, check_log
 from provenance.verify.s05_history import check_history
 from provenance.verify.s06_lineage import Lineage, check_lineage
-from provenance.verify.s06_lineage.found import Ancestry, Partly, differing
+from provenance.verify.s06_lineage.found import Ancestry, Other, Partly, differing
 from provenance.verify.s07_revocation import check_own_revocations
 from provenance.verify.s08_proofs import check_proofs
 from provenance.verify.s08_proofs.run import Run
@@ -44,8 +44,6 @@ from provenance.verify.sources.evidence import MAX_BEFORE_SEED
 MAX_NODES = 256  # of the whole lineage
 _FILE = "quantized_from"  # leads to a run's own file, of which the base is seldom made
 (_STEP,) = (row for row in EDGE_TABLE if row.record == Step.TYPE)
-# Without these a run says nothing about the base.
-_PROVEN = ("dataset.registered", "epoch.proven")
 
 
 @dataclass(frozen=True)
@@ -77,9 +75,9 @@ class _Sought:
 class Walk:
     """A walk, depth first. Its work is bounded by `MAX_NODES`: each step adds nodes, or ends."""
 
-    def __init__(self, case: Case, chain: Chain) -> None:
+    def __init__(self, case: Case, chain: Chain, edges: Sequence[Edge]) -> None:
         self._case, self._chain, self.found = case, chain, Ancestry()
-        self._nodes = {node for edge in case.report.edges for node in (edge.parent, edge.child)}
+        self._nodes = {node for edge in edges for node in (edge.parent, edge.child)}
         self._asked = set[str]()
 
     def back(self, lineage: Lineage, path: tuple[str, ...], opened: int) -> None:
@@ -163,31 +161,32 @@ class Walk:
         """
         artifact, options = Artifact(model, str(model)), Options(release=run_id)
         for attempt in range(MAX_ATTEMPTS):
-            case = Case(artifact, self._case.verifier, options, attempt)
+            report = Report()
+            case = Case(artifact, self._case.verifier, options, Notes(report), attempt)
             try:
                 log = check_log(case, self._chain, find_release(case, self._chain))
             except (NotFound, Pending, Stopped):
                 return  # no trusted publisher released it, or its log is not at hand
-            head = case.report.head
-            if head is None or head.block_number >= sought.opened or not _says_it_made(log, sought):
+            if log.head.block_number >= sought.opened or not _says_it_made(log, sought):
                 return
             try:
-                self._examine(case, log, sought)
+                self._examine(Other(case, report, log), sought)
             except Stopped:
-                if attempt + 1 < min(case.report.logs, MAX_ATTEMPTS):
+                if attempt + 1 < min(report.logs, MAX_ATTEMPTS):
                     continue
-                self._note_failure(case, log, sought)
+                self._note_failure(Other(case, report, log), sought)
             return
 
-    def _examine(self, case: Case, log: Log, sought: _Sought) -> None:
+    def _examine(self, other: Other, sought: _Sought) -> None:
         """Judge a run whose log says that it made what is sought, and go on behind it if it did.
 
         Raises:
             Stopped: something of it was revoked, contradicts itself, or was not checked.
         """
+        case, log = other.case, other.log
         lineage = check_lineage(case, log, check_history(case, self._chain, log))
         if sought.weights is not None:
-            self._compare_weights(case, log, lineage, sought.weights)
+            self._compare_weights(other, lineage, sought.weights)
             return
         way = way_of(lineage.history, sought.artifact)
         if way is None or not _is_released(way, lineage):
@@ -196,13 +195,9 @@ class Walk:
         if log.run.run_id in sought.proven:
             return
         check_proofs(Run(case, self._chain, log, lineage))
-        claims, held = case.report.claims, {c.id for c in case.report.claims if c.holds}
-        if any(claim.holds is False for claim in claims):
-            raise Stopped  # a sampled claim that fails stops nothing by itself
-        if case.report.lacking or not held.issuperset(_PROVEN):
-            raise Stopped  # not checked, for want of evidence
+        other.require_proven()
         sought.proven.add(log.run.run_id)
-        self._add(case, log, way)
+        self._add(other, way)
         for artifact in way.outside:
             self._ask(artifact, sought.path, log.run.draw_block)
         self.back(lineage, sought.path, log.run.draw_block)
@@ -216,7 +211,7 @@ class Walk:
         for placed in records:
             check_not_revoked(case, self._chain, log.claim, placed.index, placed.record.type)
 
-    def _compare_weights(self, case: Case, log: Log, lineage: Lineage, base: NamedFolder) -> None:
+    def _compare_weights(self, other: Other, lineage: Lineage, base: NamedFolder) -> None:
         """Say in what a base differs from the model of a run that made the same weights."""
         history = lineage.history
         merges = [m for m in history.merges if merged_of(m.record).content == base.content]
@@ -225,19 +220,18 @@ class Walk:
             return  # it changed nothing; or it made the very folder, and was judged for that
         if lineage.folder("merged").content != base.content:
             return  # the followed release is of another merge
-        self._check_revocations(case, log, lineage, merges)
-        run, needs = _called(case, log), "a base folder as that run logged it"
-        said = f"{run} made these weights; {differing(made[-1], base)}"
+        self._check_revocations(other.case, other.log, lineage, merges)
+        needs = "a base folder as that run logged it"
+        said = f"{other.called} made these weights; {differing(made[-1], base)}"
         self.found.partly.setdefault(base.name, Partly(said, needs))
 
-    def _note_failure(self, case: Case, log: Log, sought: _Sought) -> None:
+    def _note_failure(self, other: Other, sought: _Sought) -> None:
         """A claim about the other run failed or was not checked: it was revoked, or is no help.
 
         Raises:
             VerificationError: a trusted publisher released it, and it contradicts itself.
         """
-        run, left = _called(case, log), _first_open(case)
-        failed = next((c for c in case.report.claims if c.holds is False), None)
+        run, left, failed = other.called, other.first_open, other.first_failed
         if failed is None and left is not None:
             said = f"{run} made it by its anchored log, which is not checked in full: {left.text}"
             self.found.partly.setdefault(sought.artifact, Partly(said, str(left.needs)))
@@ -255,37 +249,24 @@ class Walk:
         elif sought.weights is None:
             raise error
 
-    def _add(self, case: Case, log: Log, way: WayBack) -> None:
+    def _add(self, other: Other, way: WayBack) -> None:
         """Take the edges of a run into the lineage."""
-        found, claim = self.found, log.claim
-        own = (e for e in case.report.edges if e.kind != _FILE or e.child in way.artifacts)
+        found, run_id = self.found, to_hex(other.log.claim.run_id)
+        own = (e for e in other.report.edges if e.kind != _FILE or e.child in way.artifacts)
         steps = (_STEP.edge({"input": a, "output": b}, note) for a, b, note in way.links)
         edges = [*steps, *own]
         self._nodes |= {node for edge in edges for node in (edge.parent, edge.child)}
         if len(self._nodes) > MAX_NODES:
             raise VerificationError(
                 "lineage has too many nodes",
-                where=f"run {to_hex(claim.run_id)}",
+                where=f"run {run_id}",
                 expected=f"<= {MAX_NODES}",
                 actual=len(self._nodes),
             )
-        found.runs[to_hex(claim.run_id)] = _called(case, log)
+        found.runs[run_id] = other.called
         found.bases |= way.artifacts
         found.edges += [edge for edge in edges if edge not in found.edges]
-        found.development += case.report.development
-
-
-def _called(case: Case, log: Log) -> str:
-    """A run with its publisher, for people."""
-    claim = log.claim
-    publisher = case.verifier.trust.publisher(claim.owner, claim.block_number)
-    return f"run {to_hex(claim.run_id)} of {claim.owner if publisher is None else publisher.name}"
-
-
-def _first_open(case: Case) -> Claim | None:
-    """The first claim without which a run is not followed and that was not checked."""
-    needed = {*_PROVEN, *case.report.lacking}
-    return next((c for c in case.report.claims if c.id in needed and c.holds is None), None)
+        found.development += other.report.development
 
 
 def _says_it_made(log: Log, sought: _Sought) -> bool:

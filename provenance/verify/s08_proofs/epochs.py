@@ -8,7 +8,7 @@ from provenance.judgement.facts import AnchoringFacts, DatasetFacts
 from provenance.judgement.verdict import Grade
 from provenance.log.history import EpochHistory, EpochUse, Placed
 from provenance.order import epoch_order
-from provenance.verify.claims import Lacking, Report
+from provenance.verify.claims import Lacking, Notes
 from provenance.verify.protocols import EpochEvidence
 from provenance.verify.s08_proofs.run import Run
 
@@ -23,25 +23,25 @@ def check_epochs(run: Run, dataset: DatasetFacts) -> bool:
     Raises:
         Stopped: the claim fails.
     """
-    report, epochs = run.case.report, run.lineage.history.epochs
+    notes, epochs = run.case.notes, run.lineage.history.epochs
     unproven = [epoch.number for epoch in epochs if epoch.proven is None]
     if unproven:
         needs = f"proofs of epochs {', '.join(map(str, unproven))} (provenance prove)"
-        leave_epochs(report, needs)
+        leave_epochs(notes, needs)
         return False
     try:
-        with report.guarded("epoch.proven"):
-            report.holds("epoch.proven", _check_all(run, dataset))
+        with notes.guarded("epoch.proven"):
+            notes.holds("epoch.proven", _check_all(run, dataset))
     except Lacking:
-        report.unchecked("order.recomputed", _ORDER, "epoch.proven, which was not checked")
+        notes.unchecked("order.recomputed", _ORDER, "epoch.proven, which was not checked")
         return False
     return True
 
 
-def leave_epochs(report: Report, needs: str) -> None:
+def leave_epochs(notes: Notes, needs: str) -> None:
     """Leave what is said about epochs unchecked; `needs` says what checking it would take."""
-    report.unchecked("epoch.proven", "each epoch's usage is proven", needs)
-    report.unchecked("order.recomputed", _ORDER, needs)
+    notes.unchecked("epoch.proven", "each epoch's usage is proven", needs)
+    notes.unchecked("order.recomputed", _ORDER, needs)
 
 
 def _check_all(run: Run, dataset: DatasetFacts) -> str:
@@ -55,7 +55,7 @@ def _check_all(run: Run, dataset: DatasetFacts) -> str:
                 "positions"
             )
         anchorings += run.chain.snapshot.anchoring_count(run.log.run.run_id, epoch.number)
-    run.case.report.upgrade(
+    run.case.notes.upgrade(
         "trained_on", Grade.PROVEN, f"{len(epochs)} epochs proven, {anchorings} anchorings"
     )
     return (

@@ -18,8 +18,8 @@ def check_dataset(run: Run) -> DatasetFacts:
     Raises:
         Stopped: the claim fails, or (Lacking) evidence for it is missing.
     """
-    report = run.case.report
-    with report.guarded("dataset.registered"):
+    notes = run.case.notes
+    with notes.guarded("dataset.registered"):
         facts = _registered(run)
         _check_named(run, facts)
         registration = run.log.evidence.registration()
@@ -29,7 +29,7 @@ def check_dataset(run: Run) -> DatasetFacts:
                 where="provenance/dataset/registration.json",
             )
         run.case.verifier.prover.check_registration(_evidence(run, facts, registration))
-        report.holds(
+        notes.holds(
             "dataset.registered",
             f"{facts.count} records under root {to_word(facts.root)}, "
             "tree and link proofs verified on chain and here",

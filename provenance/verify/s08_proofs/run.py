@@ -40,9 +40,7 @@ class Run:
                 actual=key.kind if key else "unknown",
             )
         if key.klass == "dev":
-            self.case.report.development.append(
-                f"{kind} key {name[:10]}..{name[-8:]} is a development key"
-            )
+            self.case.notes.develops(f"{kind} key {name[:10]}..{name[-8:]} is a development key")
         words = self.log.evidence.key_words(name)
         if words is None:
             raise MissingEvidence(

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from provenance.artifacts.tensors import Tensor
 from provenance.errors import VerificationError
-from provenance.judgement.verdict import Grade
+from provenance.judgement.verdict import Edge, Grade
 from provenance.log.record import Record
 from provenance.statements import kind_numbered
 from provenance.verify.claims import Stopped
@@ -21,52 +21,54 @@ from provenance.verify.s08_proofs.ties import add_ties, weakest_tie
 
 def check_samples(run: Run) -> None:
     """Make the claims `merge.proven` and `quantize.proven`, and the edges that they rest on."""
+    ties: dict[str, Edge] = {}
     for stage in all_stages():
         record = last_sample(run, stage)
         if stage.name in run.case.options.openings and record is None:
             _refuse_openings(run, stage)
         if record is None:
             needs = "proofs of sampled blocks (provenance prove RUN --weights)"
-            run.case.report.unchecked(stage.claim, stage.shows, needs)
+            run.case.notes.unchecked(stage.claim, stage.shows, needs)
         elif stage.reads_file and run.case.file is None:
             needs = "the file itself, whose codes the proofs are compared with"
-            run.case.report.unchecked(stage.claim, stage.shows, needs)
+            run.case.notes.unchecked(stage.claim, stage.shows, needs)
         else:
             with suppress(Stopped):  # the other stage's claim may hold; the policy judges both
-                _check_stage(run, stage, record)
+                _check_stage(run, stage, record, ties)
 
 
-def _check_stage(run: Run, stage: Stage, record: Record) -> None:
-    report, id_ = run.case.report, stage.claim
-    with report.guarded(id_):
+def _check_stage(run: Run, stage: Stage, record: Record, ties: dict[str, Edge]) -> None:
+    """ties: of the tables of earlier stages; those of this stage are added."""
+    notes, id_ = run.case.notes, stage.claim
+    with notes.guarded(id_):
         anchored = read_anchored(run, stage, record)
         evidence = _evidence(anchored)
         sampling = run.case.verifier.prover.check_samples(evidence)
-        report.samplings.append((id_, sampling))
-        add_ties(anchored)
+        notes.found_sampling(id_, sampling)
+        add_ties(anchored, ties)
         opening = run.case.options.openings.get(stage.name)
         if opening is not None:
             with suppress(Stopped):  # a failed opening does not touch the claim on drawn blocks
                 _check_opening(run, stage, evidence, opening)
-        _grade_edge(anchored, sampling)
+        _grade_edge(anchored, sampling, weakest_tie(anchored, ties))
         not_shown = kind_numbered(anchored.facts.kind).not_shown
         limit = f"; {not_shown} is not shown by them" if not_shown else ""
         text = f"{stage.shows}: {_describe(sampling)}{limit}"
-        report.holds(id_, text, **_figures(sampling))
+        notes.holds(id_, text, **_figures(sampling))
 
 
-def _grade_edge(anchored: Anchored, sampling: Sampling) -> None:
+def _grade_edge(anchored: Anchored, sampling: Sampling, tie: Grade) -> None:
     """Grade the stage's edges: sampled, or less where a table is tied to its weights by less."""
-    run, stage, tie = anchored.run, anchored.stage, weakest_tie(anchored)
+    run, stage = anchored.run, anchored.stage
     prefix = f"{stage.quantization(run.lineage)}, " if stage.quantization is not None else ""
     untied = "" if tie.rank >= Grade.SAMPLED.rank else "; a table is not tied to the logged weights"
     note = f"{prefix}sampled: {_describe(sampling)}{untied}"
-    run.case.report.upgrade(stage.edge, Grade.least(Grade.SAMPLED, tie), note)
+    run.case.notes.upgrade(stage.edge, Grade.least(Grade.SAMPLED, tie), note)
 
 
 def _refuse_openings(run: Run, stage: Stage) -> None:
     """Openings add to anchored samples; without an anchoring they are about nothing."""
-    run.case.report.fails(
+    run.case.notes.fails(
         "openings.proven",
         VerificationError(
             "openings were given of a stage whose samples were never proven",
@@ -79,11 +81,11 @@ def _refuse_openings(run: Run, stage: Stage) -> None:
 
 def _check_opening(run: Run, stage: Stage, evidence: SampleEvidence, opening: NonceOpening) -> None:
     """Make the claim `openings.proven` about the blocks that follow from the caller's nonce."""
-    report = run.case.report
-    with report.guarded("openings.proven"):
+    notes = run.case.notes
+    with notes.guarded("openings.proven"):
         sampling = run.case.verifier.prover.check_samples(replace(evidence, opening=opening))
-        report.samplings.append(("openings.proven", sampling))
-        report.holds(
+        notes.found_sampling("openings.proven", sampling)
+        notes.holds(
             "openings.proven",
             f"{stage.name}: blocks drawn at the caller's own nonce hold as well: "
             f"{_describe(sampling)}",

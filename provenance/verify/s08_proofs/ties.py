@@ -21,26 +21,26 @@ from provenance.verify.s08_proofs.run import Run
 _KIND = "committed_as"
 
 
-def add_ties(anchored: Anchored) -> None:
+def add_ties(anchored: Anchored, ties: dict[str, Edge]) -> None:
     """Add a `committed_as` edge for each table, unless the other stage has added it already.
+
+    ties: the edges added so far, by table; this stage's are added.
 
     Raises:
         VerificationError: weights at hand are not the logged ones, or have other roots.
     """
-    run = anchored.run
     new = {
-        what: table
+        _name(table): _tie(anchored.run, what, table)
         for what, table in anchored.tables.items()
-        if not run.case.report.has_edge(_KIND, _name(table))
+        if _name(table) not in ties
     }
-    run.case.report.edges += [_tie(run, what, table) for what, table in new.items()]
+    ties |= new
+    anchored.run.case.notes.adds_edges(list(new.values()))
 
 
-def weakest_tie(anchored: Anchored) -> Grade:
+def weakest_tie(anchored: Anchored, ties: Mapping[str, Edge]) -> Grade:
     """The least grade of the ties of a stage's tables: what proofs show is no better."""
-    names = {_name(table) for table in anchored.tables.values()}
-    ties = [e for e in anchored.run.case.report.edges if e.kind == _KIND and e.child in names]
-    return Grade.least(*(tie.grade for tie in ties))
+    return Grade.least(*(ties[_name(table)].grade for table in anchored.tables.values()))
 
 
 def _name(table: TensorTable) -> str:

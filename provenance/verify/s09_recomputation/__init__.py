@@ -17,7 +17,7 @@ from provenance.verify.s09_recomputation.weights import check_base, check_file, 
 def check_recomputation(case: Case, log: Log, lineage: Lineage, proofs: Proofs) -> None:
     """Recompute order, file, merge, base and batches, as far as the caller's material allows."""
     if proofs.epochs:
-        case.report.holds(
+        case.notes.holds(
             "order.recomputed",
             "the recorded batches are exactly the committed dataset in the pre-registered order "
             "(permutation and products recomputed from seed and log)",
@@ -27,7 +27,7 @@ def check_recomputation(case: Case, log: Log, lineage: Lineage, proofs: Proofs) 
     check_base(case, log, lineage)
     fed = check_data(case, log, lineage)
     check_learned(case, log, lineage, fed)
-    case.report.unchecked(
+    case.notes.unchecked(
         "training.replayed",
         "the weights follow from the batches by honest gradients",
         "a replay audit",

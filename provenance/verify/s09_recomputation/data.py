@@ -46,24 +46,24 @@ def _check_batches(case: Case, log: Log, lineage: Lineage) -> _Batches:
     id_, text = "batches.recomputed", "the tensors fed are the tokens of the listed records"
     checker = case.options.data
     if checker is None:
-        case.report.unchecked(id_, text, _NEEDS)
+        case.notes.unchecked(id_, text, _NEEDS)
         return _Batches(False, _NEEDS)
     try:
         count = checker.check_batches(log.records)
     except NotFound as error:  # salts or records are not here: that says nothing about the run
-        case.report.unchecked(id_, text, str(error))
+        case.notes.unchecked(id_, text, str(error))
         return _Batches(False, str(error))
     except VerificationError as error:
-        case.report.fails(id_, error)
+        case.notes.fails(id_, error)
         return _Batches(False, "batches that are the tokens of the listed records")
     bound = "" if lineage.binds_files else f"; {UNBOUND}"
     done = f"{count.recomputed} batches recomputed from records, tokenizer and salts{bound}"
     if count.undetermined:
         # Never a failure: whoever had to erase a record must not be punished for it.
         erased = f"{count.undetermined} undetermined, since a record or the salt is erased"
-        case.report.unchecked(id_, text, f"{done}; {erased}")
+        case.notes.unchecked(id_, text, f"{done}; {erased}")
         return _Batches(False, erased, count.fed_fault)
-    case.report.holds(id_, done)
+    case.notes.holds(id_, done)
     return _Batches(True, None, count.fed_fault)
 
 
@@ -71,10 +71,10 @@ def _check_fed(case: Case, lineage: Lineage, batches: _Batches) -> FedFacts | No
     """What the opening record says is fed. Only a recomputation makes it more than a word."""
     id_, fed = "data.fed", lineage.run_open.fields.get("fed")
     if fed is None:
-        case.report.unchecked(id_, "what is fed of each record", "a log that says it")
+        case.notes.unchecked(id_, "what is fed of each record", "a log that says it")
         return None
     try:
-        with case.report.guarded(id_):
+        with case.notes.guarded(id_):
             facts = FedFacts.read(fed)
             _require_agreement(facts, lineage.run_open)
             if batches.fault is not None:
@@ -83,10 +83,10 @@ def _check_fed(case: Case, lineage: Lineage, batches: _Batches) -> FedFacts | No
         return None
     said = f"{facts}; {facts.amounts}"
     if batches.done:
-        case.report.holds(id_, f"{said} (recomputed from the records)")
+        case.notes.holds(id_, f"{said} (recomputed from the records)")
     else:
         text = f"the publisher says, in the record registered before training: {said}"
-        case.report.unchecked(id_, text, batches.needs or _NEEDS)
+        case.notes.unchecked(id_, text, batches.needs or _NEEDS)
     return facts
 
 

@@ -25,7 +25,7 @@ def check_learned(case: Case, log: Log, lineage: Lineage, fed: FedFacts | None) 
     id_, text, close = "training.learned", "training changed the model", lineage.history.close
     summary = {} if close is None else close.fields["summary"]
     try:
-        with case.report.guarded(id_):
+        with case.notes.guarded(id_):
             losses = [_loss(summary, name) for name in _LOSSES]
             logged = _pairs(summary)
             counted = _count_changed(case, log, lineage)
@@ -34,11 +34,11 @@ def check_learned(case: Case, log: Log, lineage: Lineage, fed: FedFacts | None) 
         return
     pairs = counted or logged
     if fed is None or pairs is None or None in losses:
-        case.report.unchecked(id_, text, "a log that says what training changed")
+        case.notes.unchecked(id_, text, "a log that says what training changed")
         return
     by = "by the log" if counted is None else "counted in the adapter"
     first, last = losses
-    case.report.holds(
+    case.notes.holds(
         id_,
         f"loss {first:.4f} -> {last:.4f} by the log, {fed.counts['predicted']} tokens to predict "
         f"in each epoch by the log, {pairs[0]} of {pairs[1]} adapter pairs changed ({by}), merged "

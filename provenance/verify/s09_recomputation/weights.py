@@ -35,12 +35,12 @@ def check_file(case: Case, log: Log, lineage: Lineage) -> None:
     if case.file is None or merged is None:
         seen = case.artifact.path is not None
         needs = "the merged weights beside the evidence" if seen else "the file itself"
-        case.report.unchecked(id_, text, needs)
+        case.notes.unchecked(id_, text, needs)
         return
     inspector, path = case.file
     if (actual := inspector.quantization(path)) != quantization:
-        case.report.contradicted = True
-        case.report.fails(
+        case.notes.contradicts()
+        case.notes.fails(
             id_,
             VerificationError(
                 "file is of another format than the log says",
@@ -51,15 +51,15 @@ def check_file(case: Case, log: Log, lineage: Lineage) -> None:
         )
         return
     differences = inspector.compare_quantized(merged, path)
-    case.report.differs(id_, "file is not the quantization of the merged weights", differences)
+    case.notes.differs(id_, "file is not the quantization of the merged weights", differences)
     if not _is_logged(case, id_, "merged", merged, lineage):
         return
     if differences:
-        case.report.contradicted = True
+        case.notes.contradicts()
         return
     how = f"recomputed {inspector.exactness(quantization)}"
-    case.report.holds(id_, f"{text}, {how}")
-    case.report.upgrade("quantized_from", Grade.RECOMPUTED, f"{quantization}, {how}")
+    case.notes.holds(id_, f"{text}, {how}")
+    case.notes.upgrade("quantized_from", Grade.RECOMPUTED, f"{quantization}, {how}")
 
 
 def check_merge(case: Case, log: Log, lineage: Lineage) -> None:
@@ -71,20 +71,21 @@ def check_merge(case: Case, log: Log, lineage: Lineage) -> None:
     inspector, base = case.verifier.inspector, case.options.base
     merged, adapter = log.evidence.merged(), log.evidence.adapter()
     if inspector is None or base is None or merged is None or adapter is None:
-        case.report.unchecked(id_, text, "base model and adapter (--base FOLDER)")
+        case.notes.unchecked(id_, text, "base model and adapter (--base FOLDER)")
         return
     weights = {"base": base, "adapter": adapter, "merged": merged}
     if not all(_is_logged(case, id_, what, path, lineage) for what, path in weights.items()):
         return
     if (fault := _adapter_fault(inspector, adapter, lineage)) is not None:
-        case.report.fails(id_, fault)
+        case.notes.fails(id_, fault)
         return
     differences = inspector.compare_merged(base, adapter, merged)
-    case.report.differs(id_, "merged weights differ from the merge", differences)
-    case.report.contradicted |= bool(differences)
+    case.notes.differs(id_, "merged weights differ from the merge", differences)
+    if differences:
+        case.notes.contradicts()
     if not differences:
-        case.report.holds(id_, text)
-        case.report.upgrade("merged_from", Grade.RECOMPUTED)
+        case.notes.holds(id_, text)
+        case.notes.upgrade("merged_from", Grade.RECOMPUTED)
 
 
 def check_base(case: Case, log: Log, lineage: Lineage) -> None:
@@ -97,26 +98,27 @@ def check_base(case: Case, log: Log, lineage: Lineage) -> None:
     id_, base = "base.recomputed", case.options.base
     text = "every tensor without adapter is the exact quantization of the base's"
     if case.file is None or base is None:
-        case.report.unchecked(id_, text, "base model (--base FOLDER) and the file itself")
+        case.notes.unchecked(id_, text, "base model (--base FOLDER) and the file itself")
         return
     if not _is_logged(case, id_, "base", base, lineage):
         return
     inspector, path = case.file
     try:
-        with case.report.guarded(id_):
+        with case.notes.guarded(id_):
             adapted = _adapted(inspector, base, log, lineage)
     except Stopped:
         return
     if adapted is None:
         needs = "what shows which tensors are adapted: adapter, merged weights, configured modules"
-        case.report.unchecked(id_, text, needs)
+        case.notes.unchecked(id_, text, needs)
         return
     differences = inspector.compare_unadapted(base, sorted(adapted.names), path)
-    case.report.differs(id_, "file differs from the base where no adapter is", differences)
-    case.report.contradicted |= bool(differences)
+    case.notes.differs(id_, "file differs from the base where no adapter is", differences)
+    if differences:
+        case.notes.contradicts()
     if not differences:
         left_out = f"{len(adapted.names)} tensors adapted {adapted.by}"
-        case.report.holds(id_, f"{text}: all but {left_out}, and the metadata")
+        case.notes.holds(id_, f"{text}: all but {left_out}, and the metadata")
 
 
 def _adapted(inspector: FormatInspector, base: Path, log: Log, lineage: Lineage) -> _Adapted | None:
@@ -207,7 +209,7 @@ def _adapter_fault(
 
 def _is_logged(case: Case, id_: str, what: str, path: Path, lineage: Lineage) -> bool:
     """Whether a folder (`base`, `adapter`, `merged`) is the merge record's; `id_` says if not."""
-    with suppress(Stopped), case.report.guarded(id_):
+    with suppress(Stopped), case.notes.guarded(id_):
         require_logged(lineage.folder(what), path)
         return True
     return False

@@ -20,7 +20,7 @@ from provenance.judgement.verdict import Claim, Edge, Grade, Status, Verdict
 from provenance.layout import RunFolder
 from provenance.log.journal import Journal
 from provenance.log.record import Record
-from provenance.verify.claims import Report
+from provenance.verify.claims import Notes, Report
 from provenance.verify.protocols import Evidence
 from provenance.verify.s06_lineage import walk
 from provenance.verify.sources.evidence import FolderSource
@@ -309,7 +309,7 @@ def test_a_step_on_the_file_leads_through_the_file() -> None:
 
 def test_the_grade_of_a_step_cannot_be_raised() -> None:
     report = Report(edges=[Edge("derived_from", "a", "b", Grade.DECLARED)])
-    report.upgrade("derived_from", Grade.RECOMPUTED)
+    Notes(report).upgrade("derived_from", Grade.RECOMPUTED)
     assert report.edges[0].grade is Grade.ANCHORED
 
 

@@ -17,7 +17,7 @@ from provenance.layout import RunFolder
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.verify.case import Artifact, Case, Options
-from provenance.verify.claims import Report
+from provenance.verify.claims import Notes, Report
 from provenance.verify.s10_policy import decide
 from provenance.verify.sources.evidence import FolderSource
 from tests.core.verify.test_ancestry import (
@@ -244,8 +244,8 @@ def test_the_edges_of_a_run_before_deny_nothing_that_passes_without_it(kind: str
     policy = Policy(require=frozenset(), edges={kind: Grade.PROVEN})
     for ancestors in ([], before):
         report = Report(edges=own, ancestors=ancestors)
-        case = Case(artifact, run.verifier(policy), Options(), report=report)
-        assert decide(case).status is Status.VERIFIED
+        case = Case(artifact, run.verifier(policy), Options(), Notes(report))
+        assert decide(case, report).status is Status.VERIFIED
     report = Report(edges=before, ancestors=own)
-    case = Case(artifact, run.verifier(policy), Options(), report=report)
-    assert decide(case).status is Status.POLICY_DENIED
+    case = Case(artifact, run.verifier(policy), Options(), Notes(report))
+    assert decide(case, report).status is Status.POLICY_DENIED

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pkgutil
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import groupby
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -17,7 +17,7 @@ from provenance.judgement.policy import CLAIMS, DEFAULT_REQUIRED, Policy
 from provenance.judgement.trust import Publisher
 from provenance.judgement.verdict import Status
 from provenance.log.record import Record
-from provenance.verify.claims import Report
+from provenance.verify.claims import Notes
 from tests.support.memory_run import DATASET, TIME, MemoryRun
 from tests.support.spine import failing
 
@@ -228,6 +228,14 @@ def test_a_registration_that_is_not_finished_fails() -> None:
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["dataset.registered"])
 
 
+def test_what_a_step_notes_cannot_be_read_by_another() -> None:
+    """What a step needs, it is given. (`guarded` gives its block nothing, either.)"""
+    public = {name: value for name, value in vars(Notes).items() if not name.startswith("_")}
+    gives = {name: get_type_hints(function)["return"] for name, function in public.items()}
+    assert set(gives.values()) == {type(None), Iterator[None]}
+    assert {name for name, given in gives.items() if given is not type(None)} == {"guarded"}
+
+
 # Policy
 
 
@@ -235,13 +243,13 @@ def test_a_registration_that_is_not_finished_fails() -> None:
 def test_a_required_claim_that_was_not_made_leaves_the_run_undetermined(
     claim: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    holds = Report.holds
+    holds = Notes.holds
 
-    def all_but_one(report: Report, id_: str, text: str, **evidence: str) -> None:
+    def all_but_one(notes: Notes, id_: str, text: str, **evidence: str) -> None:
         if id_ != claim:
-            holds(report, id_, text, **evidence)
+            holds(notes, id_, text, **evidence)
 
-    monkeypatch.setattr(Report, "holds", all_but_one)
+    monkeypatch.setattr(Notes, "holds", all_but_one)
     verdict = MemoryRun().judge()
     assert verdict.status is Status.INDETERMINATE
     assert verdict.reason == f"required but not checked: {claim}"
