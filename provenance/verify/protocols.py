@@ -308,6 +308,7 @@ class DataChecker(Protocol):
         Raises:
             VerificationError: the first batch that differs.
             NotFound: records or salts are not at hand.
+            InputError, AuthError: they cannot be read, or the log names rules that nobody can use.
         """
         ...
 

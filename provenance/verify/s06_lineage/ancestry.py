@@ -51,9 +51,11 @@ def trace_base(case: Case, chain: Chain, log: Log, lineage: Lineage) -> Ancestry
 
 
 def _told(found: Ancestry) -> str:
-    first, *others = found.runs.values()
-    more = f", which goes back through {len(others)} more: {', '.join(others)}" if others else ""
-    return f"the base was made by {first}{more}; release, log, history and proofs of each checked"
+    makers = [found.runs[run_id] for run_id in found.makers]
+    earlier = [called for run_id, called in found.runs.items() if run_id not in found.makers]
+    more = f"; {len(earlier)} more made what that was made of: {', '.join(earlier)}"
+    by = f"the base was made by {' and by '.join(makers)}{more if earlier else ''}"
+    return f"{by}; release, log, history and proofs of each checked"
 
 
 def _said(found: Ancestry, base: str) -> str:

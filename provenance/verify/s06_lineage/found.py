@@ -70,7 +70,8 @@ class Ancestry:
     """What other runs say about the base, and about the bases that they began with.
 
     edges: of the runs that made them, with the grades that the proofs at hand give.
-    runs: these runs, nearest first, each with its publisher, for people.
+    runs: these runs, in the order in which they were found, each with its publisher, for people.
+    makers: ids of those of them that made the base itself, not what it was made of.
     bases: what these runs made on the way.
     partly: what is known of the makers of other artifacts, by the artifact.
     revoked: what of them was revoked.
@@ -80,6 +81,7 @@ class Ancestry:
 
     edges: list[Edge] = field(default_factory=list)
     runs: dict[str, str] = field(default_factory=dict)
+    makers: list[str] = field(default_factory=list)
     bases: set[str] = field(default_factory=set)
     partly: dict[str, Partly] = field(default_factory=dict)
     revoked: list[VerificationError] = field(default_factory=list)

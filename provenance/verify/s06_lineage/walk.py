@@ -67,6 +67,11 @@ class _Sought:
         return self.path[-1]
 
     @property
+    def is_base(self) -> bool:
+        """Whether it is the base of the run in question: only its own model stands before it."""
+        return len(self.path) == 2
+
+    @property
     def named(self) -> str:
         """What a log must name."""
         return self.artifact if self.weights is None else self.weights.content
@@ -197,7 +202,7 @@ class Walk:
         check_proofs(Run(case, self._chain, log, lineage))
         other.require_proven()
         sought.proven.add(log.run.run_id)
-        self._add(other, way)
+        self._add(other, way, sought)
         for artifact in way.outside:
             self._ask(artifact, sought.path, log.run.draw_block)
         self.back(lineage, sought.path, log.run.draw_block)
@@ -249,7 +254,7 @@ class Walk:
         elif sought.weights is None:
             raise error
 
-    def _add(self, other: Other, way: WayBack) -> None:
+    def _add(self, other: Other, way: WayBack, sought: _Sought) -> None:
         """Take the edges of a run into the lineage."""
         found, run_id = self.found, to_hex(other.log.claim.run_id)
         own = (e for e in other.report.edges if e.kind != _FILE or e.child in way.artifacts)
@@ -264,6 +269,8 @@ class Walk:
                 actual=len(self._nodes),
             )
         found.runs[run_id] = other.called
+        if sought.is_base:
+            found.makers.append(run_id)
         found.bases |= way.artifacts
         found.edges += [edge for edge in edges if edge not in found.edges]
         found.development += other.report.development

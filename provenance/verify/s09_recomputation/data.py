@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from provenance.errors import InputError, NotFound, ProvenanceError, VerificationError
+from provenance.errors import AuthError, InputError, NotFound, ProvenanceError, VerificationError
 from provenance.log.fed import FedFacts
 from provenance.log.record import Record
 from provenance.verify.case import Case
@@ -50,7 +50,8 @@ def _check_batches(case: Case, log: Log, lineage: Lineage) -> _Batches:
         return _Batches(False, _NEEDS)
     try:
         count = checker.check_batches(log.records)
-    except NotFound as error:  # salts or records are not here: that says nothing about the run
+    except (NotFound, InputError, AuthError) as error:
+        # What the caller has is not all there, or cannot be read: that says nothing about the run.
         case.notes.unchecked(id_, text, str(error))
         return _Batches(False, str(error))
     except VerificationError as error:

@@ -123,6 +123,20 @@ def test_a_base_that_another_run_released_leads_into_that_run() -> None:
     assert [e.child for e in verdict.edges if e.kind == "quantized_from"] == [str(child.model)]
 
 
+def test_runs_that_made_the_same_base_are_told_from_those_before_them() -> None:
+    chain = MemoryChain()
+    first, second = (Generation(FIRST, merged(0), chain) for _ in range(2))
+    runs = [first, second, Generation(merged(0), merged(1), chain)]
+    runs.append(Generation(merged(1), merged(2), chain))
+    ids = [f"run 0x{run.run_id.hex()} of me" for run in runs]
+    (of_child,) = claims(judge(runs[:3]), "base.traced")
+    assert of_child.text.startswith(f"the base was made by {ids[0]} and by {ids[1]}; release")
+    (of_grandchild,) = claims(judge(runs), "base.traced")
+    assert of_grandchild.text.startswith(
+        f"the base was made by {ids[2]}; 2 more made what that was made of: {ids[0]}, {ids[1]}; "
+    )
+
+
 def test_a_log_of_the_bases_run_without_proofs_hides_no_proofs() -> None:
     """Anybody can copy what is public of it; the folder beside it has the proofs."""
     mother, child = generations(2)

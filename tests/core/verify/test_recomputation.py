@@ -13,7 +13,7 @@ import pytest
 from provenance.artifacts.content import content_digest
 from provenance.artifacts.identity import NamedFolder
 from provenance.digest import sha256
-from provenance.errors import NotFound, VerificationError
+from provenance.errors import AuthError, InputError, NotFound, VerificationError
 from provenance.judgement.policy import DEFAULT_REQUIRED, Policy
 from provenance.judgement.verdict import Claim, Grade, Status, Verdict
 from provenance.log.record import Record
@@ -391,11 +391,13 @@ def test_undetermined_batches_are_not_checked_and_never_failed() -> None:
     ("error", "holds", "status"),
     [
         (NotFound("no salts"), None, Status.VERIFIED),
+        (InputError("not a committed dataset"), None, Status.VERIFIED),
+        (AuthError("salt key does not open it"), None, Status.VERIFIED),
         (VerificationError("batch differs", where="record 2"), False, Status.FAILED),
     ],
-    ids=["salts missing", "batch differs"],
+    ids=["salts missing", "no dataset", "another key", "batch differs"],
 )
-def test_missing_salts_leave_the_claim_open_and_another_batch_fails_it(
+def test_unusable_material_leaves_the_claim_open_and_another_batch_fails_it(
     error: Exception, holds: bool | None, status: Status
 ) -> None:
     verdict = MemoryRun().judge(data=Checker(error))
