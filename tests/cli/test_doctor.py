@@ -94,6 +94,25 @@ def test_a_whole_installation_is_all_well(place: Place) -> None:
     assert place("doctor", "--quiet").err == ""
 
 
+def test_each_endpoint_that_is_read_from_is_asked(place: Place, tmp_path: Path) -> None:
+    def answers(chain: Place) -> str:
+        return str(chain.findings()[1]["chain"]["detail"]).partition(",")[0]
+
+    url, silent, other = answers(place), "http://127.0.0.1:9", Place(tmp_path)
+    assert other("chain", "up").code == 0
+    try:
+        urls = f"{url} {silent} {answers(other)}"
+        _, found = place.findings(PROVENANCE_READ_URLS=urls)
+    finally:
+        other("chain", "down")
+    first, second, third = (found[f"reading endpoint {number}"] for number in (1, 2, 3))
+    assert (first["ok"], second["ok"], third["ok"]) == (True, False, False)
+    assert f"{url}, chain 31337, final" in first["detail"]
+    assert "chain does not answer" in second["detail"]
+    assert f"another chain than {url} answers for" in third["detail"]
+    assert "reading endpoint 1" not in place.findings()[1]
+
+
 def test_an_empty_installation_needs_nothing_yet(cli: Cli) -> None:
     done = cli("doctor", "--json")
     assert done.code == 0

@@ -44,6 +44,7 @@ class Installation:
         yield from self._password()
         yield self._key()
         yield self._chain()
+        yield from self._reading()
         yield self._contracts()
         if self._deployment is not None:
             yield self._proving_keys(self._deployment)
@@ -116,6 +117,32 @@ class Installation:
             return Finding.of("chain", error, "provenance chain up", needed=self._is_deployed)
         mend = error.hint or "name another endpoint in PROVENANCE_RPC_URL"
         return Finding.of("chain", error, mend)
+
+    def _reading(self) -> Iterator[Finding]:
+        """Each endpoint that verification reads from, asked by itself."""
+        mend = "name another endpoint in PROVENANCE_READ_URLS (read_urls), or leave it out"
+        for number, url in enumerate(self._settings.read_urls, 1):
+            name = f"reading endpoint {number}"
+            try:
+                rpc = Rpc(url, patience=BRISK)
+                yield self._compared(name, rpc, mend)
+                rpc.close()
+            except ProvenanceError as error:
+                yield Finding.of(name, error, mend)
+
+    def _compared(self, name: str, rpc: Rpc, mend: str) -> Finding:
+        """A reading endpoint, which must answer for the same chain as the one that is written to.
+
+        Raises:
+            UnavailableError: it does not answer.
+        """
+        chain, final = rpc.chain_id(), rpc.block("finalized").number
+        detail = f"{rpc.url}, chain {chain}, final {final}"
+        if self._rpc is None or rpc.block(0).hash == self._rpc.block(0).hash:
+            return Finding(name, True, detail)
+        return Finding(
+            name, False, f"{detail}: another chain than {self._rpc.url} answers for", mend
+        )
 
     @cached_property
     def _deployment(self) -> Deployment | None:
