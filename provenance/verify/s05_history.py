@@ -7,6 +7,7 @@ from provenance.ids import RunId, to_hex
 from provenance.judgement.facts import RunFacts
 from provenance.log.fold import read_history
 from provenance.log.history import History
+from provenance.text.counted import counted
 from provenance.verify.case import Case
 from provenance.verify.s02_chain import Chain
 from provenance.verify.s04_log import Log
@@ -30,17 +31,18 @@ def check_history(case: Case, chain: Chain, log: Log) -> History:
     notes.holds(
         "run.preregistered",
         f"opened before training, seed drawn from block {run.draw_block}; "
-        f"{len(siblings)} sibling runs on this dataset",
+        f"{counted(len(siblings), 'sibling run')} on this dataset",
     )
     return history
 
 
 def _told(history: History) -> str:
-    resumes = f", {len(history.resumes)} resumes" if history.resumes else ""
+    resumes = f", {counted(len(history.resumes), 'resume')}" if history.resumes else ""
     return (
-        f"{history.size} records follow from each other: {len(history.batches)} batches in "
-        f"{len(history.epochs)} epochs, fed in turn after the seed and before the run was closed, "
-        f"{len(history.checkpoints)} checkpoints{resumes}"
+        f"{counted(history.size, 'record')} follow from each other: "
+        f"{counted(len(history.batches), 'batch', 'batches')} in "
+        f"{counted(len(history.epochs), 'epoch')}, fed in turn after the seed and before the run "
+        f"was closed, {counted(len(history.checkpoints), 'checkpoint')}{resumes}"
     )
 
 

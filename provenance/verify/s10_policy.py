@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from provenance.errors import VerificationError
 from provenance.judgement.policy import Policy
 from provenance.judgement.verdict import Claim, Grade, Status
+from provenance.text.counted import counted
 from provenance.verify.case import Case
 from provenance.verify.claims import Notes, Report
 
@@ -116,7 +117,8 @@ def _weak_samples(notes: Notes, report: Report, policy: Policy) -> list[str]:
     for id_, sampling in report.samplings:
         caught = bar.caught(sampling.draws, sampling.anchorings)
         if caught < bar.confidence:
-            actual = f"{caught:.4%}: {sampling.draws} draws, {sampling.anchorings} anchorings"
+            actual = f"{caught:.4%}: {sampling.draws} draws, "
+            actual += counted(sampling.anchorings, "anchoring")
             denials.append(_denied(notes, id_, wanted, actual))
     return denials
 

@@ -11,6 +11,7 @@ from provenance.judgement.verdict import Edge
 from provenance.log.graph.folders import binds_files, folder_of
 from provenance.log.history import History, Placed
 from provenance.log.record import Record
+from provenance.text.counted import counted
 from provenance.verify.case import Case
 from provenance.verify.s04_log import Log
 
@@ -72,7 +73,8 @@ def _bound(lineage: Lineage) -> str:
     """What the fold compared, in words."""
     files = lineage.folder("base").files or {}
     return (
-        f"the log binds the {len(files)} files beside the base's weights from its first record on; "
+        f"the log binds the {counted(len(files), 'file')} beside the base's weights from its first "
+        "record on; "
         "the merged model has the same ones, and the adapter those of the last checkpoint"
     )
 

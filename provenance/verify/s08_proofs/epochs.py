@@ -8,6 +8,7 @@ from provenance.judgement.facts import AnchoringFacts, DatasetFacts
 from provenance.judgement.verdict import Grade
 from provenance.log.history import EpochHistory, EpochUse, Placed
 from provenance.order import epoch_order
+from provenance.text.counted import counted
 from provenance.verify.claims import Lacking, Notes
 from provenance.verify.protocols import EpochEvidence
 from provenance.verify.s08_proofs.run import Run
@@ -55,12 +56,13 @@ def _check_all(run: Run, dataset: DatasetFacts) -> str:
                 "positions"
             )
         anchorings += run.chain.snapshot.anchoring_count(run.log.run.run_id, epoch.number)
+    tries = counted(anchorings, "anchoring")
     run.case.notes.upgrade(
-        "trained_on", Grade.PROVEN, f"{len(epochs)} epochs proven, {anchorings} anchorings"
+        "trained_on", Grade.PROVEN, f"{counted(len(epochs), 'epoch')} proven, {tries}"
     )
     return (
-        f"{len(epochs)} epochs: every chunk's proof verified on chain and here, "
-        f"{anchorings} anchorings in all{partial}"
+        f"{counted(len(epochs), 'epoch')}: every chunk's proof verified on chain and here, "
+        f"{tries} in all{partial}"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from provenance.errors import InputError, MissingEvidence, VerificationError
 from provenance.ids import to_hex, to_word
 from provenance.judgement.facts import DatasetFacts
+from provenance.text.counted import counted
 from provenance.verify.protocols import RegistrationEvidence
 from provenance.verify.s08_proofs.run import Run
 
@@ -31,7 +32,7 @@ def check_dataset(run: Run) -> DatasetFacts:
         run.case.verifier.prover.check_registration(_evidence(run, facts, registration))
         notes.holds(
             "dataset.registered",
-            f"{facts.count} records under root {to_word(facts.root)}, "
+            f"{counted(facts.count, 'record')} under root {to_word(facts.root)}, "
             "tree and link proofs verified on chain and here",
         )
     return facts

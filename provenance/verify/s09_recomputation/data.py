@@ -9,6 +9,7 @@ from typing import Any
 from provenance.errors import AuthError, InputError, NotFound, ProvenanceError, VerificationError
 from provenance.log.fed import FedFacts
 from provenance.log.record import Record
+from provenance.text.counted import counted
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
 from provenance.verify.s04_log import Log
@@ -58,7 +59,8 @@ def _check_batches(case: Case, log: Log, lineage: Lineage) -> _Batches:
         case.notes.fails(id_, error)
         return _Batches(False, "batches that are the tokens of the listed records")
     bound = "" if lineage.binds_files else f"; {UNBOUND}"
-    done = f"{count.recomputed} batches recomputed from records, tokenizer and salts{bound}"
+    batches = counted(count.recomputed, "batch", "batches")
+    done = f"{batches} recomputed from records, tokenizer and salts{bound}"
     if count.undetermined:
         # Never a failure: whoever had to erase a record must not be punished for it.
         erased = f"{count.undetermined} undetermined, since a record or the salt is erased"
