@@ -13,8 +13,8 @@ from typing import Any
 
 from common import BATCH, BATCHES, EPOCHS, RECORDS, ROOT, line, quiet, say, settings, synthetic_rows
 
+from provenance.chain.rpc import Receipt
 from provenance.chain.session import Session, embedded, key_path
-from provenance.chain.web3_adapter import Receipt
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.saltstore import load_or_create_key
 from provenance.dataset.writer import ManifestFacts
@@ -27,7 +27,7 @@ from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import read_records
 from provenance.order import epoch_order
-from provenance.signing import create_key, read_password
+from provenance.signing.keystore import create_key, read_password
 from provenance_cli.setup.deployment import Wanted, deploy_all
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import find_key

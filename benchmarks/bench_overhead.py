@@ -25,7 +25,7 @@ from provenance.layout import RunFolder
 from provenance.log.anchoring import Anchorer, AnchorThread
 from provenance.log.journal import Journal
 from provenance.log.record import Record
-from provenance.signing import create_key, read_password
+from provenance.signing.keystore import create_key, read_password
 from provenance_cli.setup.deployment import Wanted, deploy_all
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.model.base import load_base

@@ -48,7 +48,7 @@ from provenance.log.run_log import anchor, open_log
 from provenance.log.tree import RunLog, read_records
 from provenance.order import epoch_order
 from provenance.settings import Settings
-from provenance.signing import create_key, load_key, read_password
+from provenance.signing.keystore import create_key, load_key, read_password
 from provenance_zk.field import R
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import KeyFolder, ensure_keys

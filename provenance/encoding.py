@@ -78,8 +78,8 @@ def parse_json(
 def bound_recursion() -> None:
     """Lower Python's recursion limit to where it still ends a recursion before the stack does.
 
-    Importing py_ecc, as web3 does, raises it to 100,000. JSON or a template of somebody else's that
-    is nested as deep then ends the process.
+    Importing py_ecc raises it to 100,000. JSON or a template of somebody else's that is nested as
+    deep then ends the process.
     """
     sys.setrecursionlimit(min(sys.getrecursionlimit(), MAX_RECURSION))
 

@@ -1,1 +1,1 @@
-"""The only place that talks to a chain. `web3_adapter` is the only file that imports web3."""
+"""The only place that talks to a chain. `rpc` asks, `abi` codes what is asked."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from provenance.causes import cause_of
 from provenance.chain.genesis import first_time
-from provenance.chain.web3_adapter import Rpc
+from provenance.chain.rpc import Rpc
 from provenance.errors import (
     ConfigError,
     InputError,

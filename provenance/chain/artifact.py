@@ -8,7 +8,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from provenance.chain.web3_adapter import Abi, Rpc, keccak
+from provenance.chain.abi import Abi, keccak
+from provenance.chain.rpc import Rpc
 from provenance.errors import ConfigError
 from provenance.ids import Address, to_hex
 

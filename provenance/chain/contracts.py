@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from provenance.chain.abi import Abi, checksum_address, keccak
 from provenance.chain.answers import RpcError
 from provenance.chain.artifact import ARTIFACTS, Addresses, abi_of, address_of, provides
-from provenance.chain.web3_adapter import Abi, Rpc, checksum_address, keccak
+from provenance.chain.rpc import Rpc
 from provenance.errors import RejectedError, UnavailableError
 from provenance.ids import Address, DatasetId, KeyId, RunId, to_hex
 from provenance.judgement.facts import (

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from provenance.chain.abi import checksum_address, keccak
 from provenance.chain.artifact import abi_of, artifact, code_hash
+from provenance.chain.rpc import Rpc
 from provenance.chain.transactions import TransactionManager
-from provenance.chain.web3_adapter import Rpc, checksum_address, keccak
 from provenance.errors import ConfigError, InputError, UnavailableError
 from provenance.ids import NO_ADDRESS, Address, KeyId, from_hex, to_hex
 from provenance.judgement.facts import CONTRACTS, ChainIdentity, Contract

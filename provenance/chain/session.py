@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from eth_account.signers.local import LocalAccount
-
+from provenance.chain.abi import checksum_address, keccak
 from provenance.chain.anvil import EmbeddedChain
 from provenance.chain.artifact import provides
 from provenance.chain.calls import (
@@ -24,9 +23,9 @@ from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment, require_same_chain
 from provenance.chain.endpoint import PATIENT, Endpoint, Patience
 from provenance.chain.quorum import Quorum
+from provenance.chain.rpc import Receipt, Rpc
 from provenance.chain.transactions import TransactionManager
 from provenance.chain.waits import Waits
-from provenance.chain.web3_adapter import Receipt, Rpc, checksum_address, keccak
 from provenance.chain.writer import Writer
 from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import sha256
@@ -44,7 +43,11 @@ from provenance.log.records import Release
 from provenance.log.tree import Head
 from provenance.progress import Say, silent
 from provenance.settings import Settings
-from provenance.signing import Domain, load_key, read_password, sign_head
+from provenance.signing import Domain, sign_head
+from provenance.signing.keystore import load_key, read_password
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
 
 _KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

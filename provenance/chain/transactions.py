@@ -18,13 +18,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from eth_account.signers.local import LocalAccount
+from typing import TYPE_CHECKING, Any
 
 from provenance.causes import cause_of
+from provenance.chain.abi import Abi
 from provenance.chain.answers import RpcError
-from provenance.chain.web3_adapter import Abi, Receipt, Rpc
+from provenance.chain.rpc import Receipt, Rpc
 from provenance.encoding import canonical_json
 from provenance.errors import (
     OutcomeUnknown,
@@ -37,6 +36,9 @@ from provenance.ids import to_hex
 from provenance.log.frames import read_frames
 from provenance.log.journal import Journal
 from provenance.progress import Say, silent
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
 
 PRIORITY_FEE_WEI = 1_000_000_000
 MAX_BUMPS = 10

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from provenance.chain.web3_adapter import Receipt, Rpc
+from provenance.chain.rpc import Receipt, Rpc
 from provenance.errors import OutcomeUnknown, UnavailableError
 from provenance.ids import to_hex
 from provenance.progress import Say, silent

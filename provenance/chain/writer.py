@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from provenance.chain.abi import checksum_address
 from provenance.chain.artifact import ARTIFACTS, Addresses, abi_of, address_of
 from provenance.chain.contracts import Snapshot
+from provenance.chain.rpc import Receipt, Rpc
 from provenance.chain.transactions import TransactionManager
-from provenance.chain.web3_adapter import Receipt, Rpc, checksum_address
 from provenance.errors import UnavailableError
 from provenance.ids import to_hex
 

@@ -15,9 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from eth_account.signers.local import LocalAccount
+from typing import TYPE_CHECKING, Any
 
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.saltstore import BATCH_SALTS, SaltStore
@@ -25,6 +23,9 @@ from provenance.dataset.tombstone import Tombstone, add_tombstone
 from provenance.ids import to_hex
 from provenance.layout import RunFolder
 from provenance.log.tree import iterate_records
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from eth_account.signers.local import LocalAccount
+from typing import TYPE_CHECKING, Any
 
 from provenance.causes import cause_of
 from provenance.encoding import canonical_json, parse_json
@@ -28,6 +26,9 @@ from provenance.layout import write_atomically
 from provenance.log import records
 from provenance.log.record import Record
 from provenance.signing import sign_tombstone, verify_tombstone
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
 
 FILE_NAME = "tombstones.jsonl"
 _MAX_FILE_BYTES = 64 << 20

@@ -28,7 +28,7 @@ def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; sys.argv = ['provenance', '--help']\nfrom provenance_cli.main import "
         "main\ntry: main()\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'web3', 'numpy', 'rich', 'fastapi', 'sqlalchemy'} & "
+        "heavy = {'torch', 'eth_utils', 'numpy', 'rich', 'fastapi', 'sqlalchemy'} & "
         "set(sys.modules)\nassert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from provenance.chain.web3_adapter import Rpc
+from provenance.chain.rpc import Rpc
 from provenance.log.tree import read_records
 from provenance.settings import CONFIG_NAME
 from tests.cli.conftest import Outcome, run_cli

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 from eth_account import Account
+from eth_account.messages import encode_typed_data
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provenance.chain.session import key_path
 from provenance.errors import (
@@ -21,17 +24,11 @@ from provenance.errors import (
     OutputError,
     VerificationError,
 )
+from provenance.ids import Address, to_hex
 from provenance.log.tree import Head
 from provenance.settings import Settings
-from provenance.signing import (
-    Domain,
-    address_of,
-    create_key,
-    load_key,
-    read_password,
-    sign_head,
-    verify_head,
-)
+from provenance.signing import Domain, sign_head, verify_head
+from provenance.signing.keystore import address_of, create_key, load_key, read_password
 from tests.support.places import VECTORS
 
 ACCOUNT = Account.from_key(b"\x01" * 32)
@@ -67,6 +64,37 @@ def test_the_signed_bytes_are_those_of_eip_712() -> None:
         Account._recover_hash(keccak(b"\x19\x01" + separator + struct), signature=FROZEN)
         == ACCOUNT.address
     )
+
+
+@given(
+    run_id=st.binary(min_size=32, max_size=32),
+    size=st.integers(0, 2**64 - 1),
+    root=st.binary(min_size=32, max_size=32),
+    chain_id=st.integers(0, 2**256 - 1),
+    registry=st.binary(min_size=20, max_size=20),
+)
+def test_wallets_sign_the_same_bytes(
+    run_id: bytes, size: int, root: bytes, chain_id: int, registry: bytes
+) -> None:
+    """eth-account makes the digest from the types, as any wallet does (`eth_signTypedData`)."""
+    domain = {
+        "name": "provenance",
+        "version": "1",
+        "chainId": chain_id,
+        "verifyingContract": to_hex(registry),
+    }
+    names = {"runId": "bytes32", "size": "uint64", "root": "bytes32"}
+    types = {"Head": [{"name": name, "type": kind} for name, kind in names.items()]}
+    message = encode_typed_data(domain, types, {"runId": run_id, "size": size, "root": root})
+    head, place = Head(run_id, size, root), Domain(chain_id, Address(to_hex(registry)))
+    assert sign_head(ACCOUNT, head, place) == bytes(ACCOUNT.sign_message(message).signature)
+
+
+def test_the_bare_recovery_id_is_taken_and_that_of_a_transaction_is_not() -> None:
+    v = FROZEN[64] - 27
+    verify_head(HEAD, DOMAIN, FROZEN[:64] + bytes([v]), ADDRESS)
+    with pytest.raises(VerificationError, match="malformed"):
+        verify_head(HEAD, DOMAIN, FROZEN[:64] + bytes([37 + v]), ADDRESS)  # EIP-155
 
 
 def test_the_signature_of_a_fixed_key_is_frozen() -> None:
@@ -139,9 +167,21 @@ def test_malformed_signatures_are_refused(signature: bytes) -> None:
         verify_head(HEAD, DOMAIN, signature, ADDRESS)
 
 
-def test_a_head_that_no_contract_could_hold_is_refused() -> None:
-    with pytest.raises(VerificationError):
-        verify_head(replace(HEAD, size=2**64), DOMAIN, FROZEN, ADDRESS)
+@pytest.mark.parametrize(
+    "head",
+    [
+        replace(HEAD, size=2**64),
+        replace(HEAD, size=-1),
+        replace(HEAD, run_id=HEAD.run_id[:31]),
+        replace(HEAD, root=HEAD.root + b"\0"),
+        # The members' bytes in a row are those of HEAD, cut in other places.
+        replace(HEAD, run_id=HEAD.run_id + bytes(31), size=7 << 8, root=HEAD.root[1:]),
+    ],
+    ids=["size", "below 0", "short run id", "long root", "cut elsewhere"],
+)
+def test_a_head_that_no_contract_could_hold_is_refused(head: Head) -> None:
+    with pytest.raises(VerificationError, match="malformed"):
+        verify_head(head, DOMAIN, FROZEN, ADDRESS)
 
 
 @pytest.fixture

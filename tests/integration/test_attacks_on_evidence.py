@@ -14,7 +14,7 @@ import pytest
 
 from provenance.chain.calls import EpochPoints
 from provenance.chain.contracts import Reader
-from provenance.chain.web3_adapter import Rpc
+from provenance.chain.rpc import Rpc
 from provenance.digest import sha256
 from provenance.errors import RejectedError
 from provenance.ids import NO_ADDRESS

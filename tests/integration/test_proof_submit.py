@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from provenance.chain.web3_adapter import keccak
+from provenance.chain.abi import keccak
 from provenance.digest import sha256
 from provenance.errors import InputError, NotFound, ProvenanceError, RejectedError
 from provenance.judgement.verdict import Status

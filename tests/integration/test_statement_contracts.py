@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from provenance.chain.abi import keccak
 from provenance.chain.artifact import artifact
 from provenance.chain.calls import SortedProof
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import DeployedKey, deploy_key, deploy_pinning
 from provenance.chain.session import Session
-from provenance.chain.web3_adapter import keccak
 from provenance.chain.writer import Writer
 from provenance.digest import sha256, tagged
 from provenance.encoding import u8, u64

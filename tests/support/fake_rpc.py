@@ -14,7 +14,7 @@ from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
 from provenance.chain.answers import RpcError
-from provenance.chain.web3_adapter import Block, Receipt
+from provenance.chain.rpc import Block, Receipt
 from provenance.errors import UnavailableError
 
 

@@ -87,7 +87,7 @@ def test_a_proof_file_that_is_no_object_is_refused(text: bytes) -> None:
 
 
 def test_a_deeply_nested_text_does_not_end_the_process() -> None:
-    """py_ecc and web3 raise the recursion limit to 100,000: json alone would overflow the stack."""
+    """py_ecc raises the recursion limit to 100,000: json alone would overflow the stack."""
     script = (
         "import py_ecc\nfrom provenance.errors import InputError\n"
         "from provenance_zk.proof_file import ProofFile\n"

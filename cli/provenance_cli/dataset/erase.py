@@ -108,8 +108,8 @@ def _erase(
     from provenance.dataset.saltstore import load_key
     from provenance.layout import RunFolder
     from provenance.settings import Settings
-    from provenance.signing import load_key as load_account
-    from provenance.signing import read_password
+    from provenance.signing.keystore import load_key as load_account
+    from provenance.signing.keystore import read_password
     from provenance_cli.outputs import try_folder
     from provenance_zk.audits.sorted_proofs import FOLDER, is_complete
 

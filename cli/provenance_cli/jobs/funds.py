@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provenance.chain.web3_adapter import Rpc
+from provenance.chain.rpc import Rpc
 from provenance.errors import UnavailableError
 from provenance_cli.setup.deployment import require_funds
 

@@ -24,7 +24,7 @@ from provenance.settings import (
     user_config,
     write_config,
 )
-from provenance.signing import address_of, create_key, read_password
+from provenance.signing.keystore import address_of, create_key, read_password
 from provenance_cli.jobs.tasks import Estimate, Task
 from provenance_cli.output import note
 from provenance_cli.setup.deployment import (

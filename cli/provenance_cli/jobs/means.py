@@ -10,12 +10,12 @@ from pathlib import Path
 
 from provenance.causes import NO_ROOM, cause_of
 from provenance.chain.endpoint import BRISK
+from provenance.chain.rpc import Rpc
 from provenance.chain.session import connect, key_path
-from provenance.chain.web3_adapter import Rpc
 from provenance.errors import OutputError, ProvenanceError, UnavailableError
 from provenance.ids import Address
 from provenance.settings import Settings
-from provenance.signing import address_of
+from provenance.signing.keystore import address_of
 from provenance_cli.jobs.funds import require_balance
 from provenance_cli.outputs import try_folder
 from provenance_cli.setup.findings import Finding

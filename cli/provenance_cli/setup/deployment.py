@@ -13,6 +13,7 @@ from provenance.chain.deploy import (
     require_same_chain,
     sources_digest,
 )
+from provenance.chain.rpc import Rpc
 from provenance.chain.session import (
     connect,
     deployment_path,
@@ -20,7 +21,6 @@ from provenance.chain.session import (
     key_path,
     manager_for,
 )
-from provenance.chain.web3_adapter import Rpc
 from provenance.errors import ConfigError, ProvenanceError, UnavailableError
 from provenance.ids import KeyId, to_hex
 from provenance.judgement.trust import LOCAL_CHAINS, Key, Publisher
@@ -28,7 +28,7 @@ from provenance.judgement.trust_file import load_trust, render
 from provenance.layout import write_atomically
 from provenance.progress import Say
 from provenance.settings import Settings
-from provenance.signing import address_of, load_key, read_password
+from provenance.signing.keystore import address_of, load_key, read_password
 from provenance.statements import KINDS, MAX_LEVELS, RANK_UNIT, RANKS, key_text, kinds_of
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import (

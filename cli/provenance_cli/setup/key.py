@@ -35,7 +35,7 @@ def create(
 ) -> None:
     """Make a new key. Its password comes from a file of mode 0600, or the terminal."""
     from provenance.chain.session import key_path
-    from provenance.signing import address_of, create_key, read_password
+    from provenance.signing.keystore import address_of, create_key, read_password
 
     settings = Settings.load()
     path = key_path(settings, name)
@@ -56,7 +56,7 @@ def create(
 def show(name: Name = "default", json: Json = False) -> None:
     """Print the address of a key. This needs no password."""
     from provenance.chain.session import key_path
-    from provenance.signing import address_of
+    from provenance.signing.keystore import address_of
 
     path = key_path(Settings.load(), name)
     address = address_of(path)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from provenance.chain.anvil import CHAIN_ID
-from provenance.chain.web3_adapter import Rpc
+from provenance.chain.rpc import Rpc
 from provenance.errors import ProvenanceError
 from provenance_cli.outputs import try_folder
 from provenance_cli.setup.findings import Finding

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from provenance.chain.web3_adapter import Rpc
+from provenance.chain.rpc import Rpc
 from provenance.errors import ProvenanceError
 
 GETH = os.environ.get("PROVENANCE_TEST_GETH") or shutil.which("geth")

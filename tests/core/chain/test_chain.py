@@ -17,9 +17,9 @@ from provenance.chain.anvil import EmbeddedChain
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import deploy, require_same_chain
 from provenance.chain.genesis import first_time
+from provenance.chain.rpc import Rpc
 from provenance.chain.session import Session, embedded, load_deployment, manager_for
 from provenance.chain.transactions import Limits, TransactionManager
-from provenance.chain.web3_adapter import Rpc
 from provenance.digest import sha256
 from provenance.errors import (
     ConfigError,
@@ -33,7 +33,7 @@ from provenance.ids import DatasetId, RunId
 from provenance.judgement.trust import Trust
 from provenance.judgement.verdict import Status
 from provenance.settings import Settings
-from provenance.signing import address_of, load_key
+from provenance.signing.keystore import address_of, load_key
 from provenance_cli.setup.deployment import Wanted, deploy_all, write_trust
 from provenance_zk.prover.keys import find_key
 from provenance_zk.training.registration import Keys

@@ -13,11 +13,12 @@ import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from provenance.chain.abi import Abi, checksum_address
 from provenance.chain.contracts import Reader
 from provenance.chain.endpoint import Endpoint, Patience
 from provenance.chain.quorum import Quorum
+from provenance.chain.rpc import Receipt, Rpc
 from provenance.chain.session import Session
-from provenance.chain.web3_adapter import Abi, Receipt, Rpc, checksum_address
 from provenance.errors import UnavailableError
 from provenance.ids import Address, from_hex, to_hex
 from provenance.judgement.trust import Publisher, Trust

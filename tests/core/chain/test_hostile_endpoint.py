@@ -20,7 +20,7 @@ from provenance.chain.answers import RpcError
 from provenance.chain.artifact import abi_of
 from provenance.chain.contracts import MAX_CLAIMS, Reader, Snapshot
 from provenance.chain.endpoint import Patience
-from provenance.chain.web3_adapter import Rpc
+from provenance.chain.rpc import Rpc
 from provenance.errors import InputError, RejectedError, UnavailableError
 from provenance.ids import Address
 

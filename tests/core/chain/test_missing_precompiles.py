@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from provenance.chain.abi import keccak
 from provenance.chain.answers import RpcError
 from provenance.chain.artifact import abi_of, artifact
-from provenance.chain.web3_adapter import Rpc, keccak
+from provenance.chain.rpc import Rpc
 from provenance.ids import to_hex
 from tests.core.chain.geth_node import GETH, geth_node
 from tests.support.simulated_keys import SimulatedKey, prove

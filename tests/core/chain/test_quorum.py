@@ -14,7 +14,7 @@ from provenance.chain.artifact import abi_of
 from provenance.chain.contracts import Reader
 from provenance.chain.endpoint import Endpoint, Patience
 from provenance.chain.quorum import Quorum
-from provenance.chain.web3_adapter import Rpc
+from provenance.chain.rpc import Rpc
 from provenance.errors import ConfigError, InternalError, UnavailableError
 from provenance.ids import to_hex
 from provenance.judgement.verdict import Status, Verdict

@@ -14,7 +14,7 @@ import pytest
 from provenance.chain.artifact import abi_of, artifact, provides
 from provenance.chain.contracts import Reader
 from provenance.chain.endpoint import Patience
-from provenance.chain.web3_adapter import Rpc
+from provenance.chain.rpc import Rpc
 from provenance.errors import InputError, RejectedError, UnavailableError
 from provenance.ids import Address, to_hex
 from provenance.judgement.trust import Publisher, Trust

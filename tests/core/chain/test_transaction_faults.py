@@ -11,9 +11,9 @@ from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provenance.chain.rpc import Receipt
 from provenance.chain.transactions import Limits, TransactionManager, bump
 from provenance.chain.waits import Waits
-from provenance.chain.web3_adapter import Receipt
 from provenance.errors import OutcomeUnknown, ProvenanceError, RejectedError, UnavailableError
 from tests.support.fake_rpc import FakeRpc, refused
 

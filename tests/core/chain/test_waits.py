@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from provenance.chain.anvil import EmbeddedChain
+from provenance.chain.rpc import Receipt, Rpc
 from provenance.chain.session import connect, miner
 from provenance.chain.waits import STALL_S, Waits
-from provenance.chain.web3_adapter import Receipt, Rpc
 from provenance.errors import UnavailableError
 from provenance.settings import Settings
 from tests.support.fake_rpc import FakeRpc

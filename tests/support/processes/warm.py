@@ -129,7 +129,7 @@ def warm_commands(env: dict[str, str], folder: Path) -> Iterator[dict[str, str]]
 
 def serve(path: str) -> None:
     """Fork a process for each client until terminated."""
-    for library in ("peft", "transformers.trainer", "web3"):
+    for library in ("peft", "transformers.trainer", "eth_account"):
         importlib.import_module(library)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the children
     listener = socket.socket(socket.AF_UNIX)

@@ -108,7 +108,7 @@ FAULTS = {
 }
 _CHILD = """
 import sys
-import py_ecc  # raises the recursion limit to 100,000, as web3 does in every command
+import py_ecc  # raises the recursion limit to 100,000, in every command that judges
 from provenance.errors import InputError
 from provenance_trainer.data import bounds
 from provenance_trainer.data.template import ChatTemplate

@@ -350,7 +350,7 @@ def test_a_file_that_is_cut_off_is_to_be_downloaded_again(base: Path) -> None:
 
 
 def test_a_configuration_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
-    """py_ecc, which web3 loads, raises Python's limit beyond what the stack holds."""
+    """py_ecc, which every verification loads, raises Python's limit beyond what the stack holds."""
     import py_ecc
 
     assert py_ecc is not None

@@ -2,9 +2,9 @@
 
 A template may recurse, loop, or multiply a text without end. jinja's sandbox bounds none of this,
 and a verifier writes the records of a foreign run with a foreign template. So a template runs in a
-thread of its own, with the recursion limit that Python begins with (`py_ecc` and `web3` raise it to
-100,000, where the thread's stack overflows and the process dies), and for a limited time and
-memory. The limits belong to the process, so one template runs at a time.
+thread of its own, with the recursion limit that Python begins with (`py_ecc` raises it to 100,000,
+where the thread's stack overflows and the process dies), and for a limited time and memory. The
+limits belong to the process, so one template runs at a time.
 """
 
 from __future__ import annotations

@@ -1,19 +1,16 @@
-"""JSON-RPC and ABI coding through web3; its errors are translated here and nowhere else.
+"""JSON-RPC of a node; what its answers mean is translated here and nowhere else.
 
 Every request is explicit, so it is known what a failure means: after `UnavailableError` a retry may
-help, and `RejectedError` says that the EVM refused. So web3's own retries, its guesses of nonce and
-gas, ENS, and CCIP-Read (which lets a contract name URLs to fetch, CVE-2026-40072) are not used.
+help, and `RejectedError` says that the EVM refused. Nothing is retried, guessed (nonce, gas) or
+looked up (ENS, CCIP-Read, which lets a contract name URLs to fetch) behind the caller's back.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from eth_utils.abi import collapse_if_tuple, event_abi_to_log_topic, function_abi_to_4byte_selector
-from web3 import Web3
 
 from provenance.chain.answers import RpcError, bytes_of
 from provenance.chain.endpoint import PATIENT, Endpoint, Patience, Transport
@@ -45,16 +42,6 @@ class Receipt:
     gas_used: int
     contract_address: str | None
     logs: tuple[dict[str, Any], ...]
-
-
-def keccak(data: bytes) -> bytes:
-    """Keccak-256 of the Yellow Paper, 32 bytes; not SHA3-256."""
-    return bytes(Web3.keccak(data))
-
-
-def checksum_address(address: str) -> str:
-    """An address in the mixed case of EIP-55, which web3 asks for."""
-    return str(Web3.to_checksum_address(address))
 
 
 class Rpc:
@@ -217,99 +204,3 @@ def _hostile(method: str) -> Iterator[None]:
         raise UnavailableError(
             "endpoint answered something else", where=method, actual=type(error).__name__
         ) from error
-
-
-class Abi:
-    """Encoding and decoding for one contract's ABI."""
-
-    def __init__(self, abi: Sequence[Any]) -> None:
-        self._functions = {item["name"]: item for item in abi if item["type"] == "function"}
-        self._events = {
-            bytes(event_abi_to_log_topic(item)): item for item in abi if item["type"] == "event"
-        }
-        self._errors = {
-            bytes(function_abi_to_4byte_selector(item)): item
-            for item in abi
-            if item["type"] == "error"
-        }
-        self._constructor: Mapping[str, Any] = next(
-            (item for item in abi if item["type"] == "constructor"), {"inputs": []}
-        )
-        self._codec = Web3().codec
-
-    def selector(self, function: str) -> bytes:
-        """The four bytes that a call of a function begins with."""
-        return bytes(function_abi_to_4byte_selector(self._functions[function]))
-
-    def encode(self, function: str, args: Sequence[Any]) -> bytes:
-        """Calldata of a call."""
-        return self.selector(function) + self._pack(self._functions[function]["inputs"], args)
-
-    def encode_constructor(self, args: Sequence[Any]) -> bytes:
-        """What stands after the bytecode when a contract is deployed."""
-        return self._pack(self._constructor["inputs"], args)
-
-    def _pack(self, inputs: Sequence[Mapping[str, Any]], args: Sequence[Any]) -> bytes:
-        return bytes(self._codec.encode([collapse_if_tuple(i) for i in inputs], list(args)))  # type: ignore[arg-type]
-
-    def decode(self, function: str, data: bytes) -> Any:
-        """A function's return values by name, structs as dicts; a single value without a name."""
-        outputs = self._functions[function]["outputs"]
-        values = self._unpack(outputs, data, function)
-        return (
-            values[0]
-            if len(values) == 1
-            else {o["name"]: v for o, v in zip(outputs, values, strict=True)}
-        )
-
-    def _unpack(self, items: Sequence[Mapping[str, Any]], data: bytes, where: str) -> list[Any]:
-        try:
-            values = self._codec.decode([collapse_if_tuple(i) for i in items], data)  # type: ignore[arg-type]
-        except Exception as error:  # eth-abi raises many unrelated types on hostile bytes
-            raise UnavailableError(
-                "endpoint returned bytes that are not the contract's", where=where
-            ) from error
-        return [_named(item, value) for item, value in zip(items, values, strict=True)]
-
-    def decode_input(self, data: bytes) -> tuple[str, dict[str, Any]] | None:
-        """Function name and arguments of a transaction's calldata; None for another contract's."""
-        for name, item in self._functions.items():
-            if bytes(function_abi_to_4byte_selector(item)) == data[:4]:
-                values = self._unpack(item["inputs"], data[4:], name)
-                return name, {i["name"]: v for i, v in zip(item["inputs"], values, strict=True)}
-        return None
-
-    def decode_log(self, log: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-        """Event name and arguments; None for an event of another contract."""
-        topics = [bytes_of(t) for t in log["topics"]]
-        item = self._events.get(topics[0]) if topics else None
-        if item is None:
-            return None
-        indexed = [i for i in item["inputs"] if i["indexed"]]
-        plain = [i for i in item["inputs"] if not i["indexed"]]
-        values: dict[str, Any] = {}
-        for spec, topic in zip(indexed, topics[1:], strict=True):
-            values[spec["name"]] = self._unpack([spec], topic, item["name"])[0]
-        for spec, value in zip(
-            plain, self._unpack(plain, bytes_of(log["data"]), item["name"]), strict=True
-        ):
-            values[spec["name"]] = value
-        return str(item["name"]), values
-
-    def describe_revert(self, data: bytes) -> str | None:
-        """`Name(a, b)` of a custom error."""
-        item = self._errors.get(data[:4])
-        if item is None:
-            return None
-        values = self._unpack(item["inputs"], data[4:], item["name"])
-        shown = ", ".join(to_hex(v) if isinstance(v, bytes) else str(v) for v in values)
-        return f"{item['name']}({shown})"
-
-
-def _named(item: Mapping[str, Any], value: Any) -> Any:
-    kind = item["type"]
-    if kind == "tuple":
-        return {c["name"]: _named(c, v) for c, v in zip(item["components"], value, strict=True)}
-    if kind.startswith("tuple[") and kind.endswith("]"):
-        return [_named({**item, "type": kind[: kind.rindex("[")]}, v) for v in value]
-    return value

@@ -1,8 +1,6 @@
-"""Signed heads and tombstones (EIP-712) and the encrypted keystore.
+"""The encrypted keystore. Private keys are decrypted here only, and handed on as accounts.
 
-Private keys are decrypted here only, and handed on as accounts that sign.
-
-Source: EIP-712 (typed data), Web3 Secret Storage v3 (keystore) through eth-account.
+Source: Web3 Secret Storage v3, through eth-account.
 """
 
 from __future__ import annotations
@@ -12,118 +10,15 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from eth_account import Account
-from eth_account.messages import encode_typed_data
-from eth_account.signers.local import LocalAccount
-from eth_utils.crypto import keccak
+from typing import TYPE_CHECKING, Any
 
 from provenance.causes import cause_of, content_cause
-from provenance.errors import AuthError, Conflict, InputError, OutputError, VerificationError
-from provenance.ids import HEX_PREFIX, NO_ADDRESS, Address, bare_digits
-from provenance.log.record import Record
-from provenance.log.records import Tombstone
-from provenance.log.tree import Head
+from provenance.errors import AuthError, Conflict, InputError, OutputError
+from provenance.ids import HEX_PREFIX, Address, bare_digits
 
-_HEAD_TYPE = [
-    {"name": "runId", "type": "bytes32"},
-    {"name": "size", "type": "uint64"},
-    {"name": "root", "type": "bytes32"},
-]
-_TOMBSTONE_TYPE = [
-    {"name": "dataset", "type": "bytes32"},
-    {"name": "leaf", "type": "bytes32"},
-    {"name": "record", "type": "bytes32"},
-]
-
-
-@dataclass(frozen=True)
-class Domain:
-    """EIP-712 domain: where the signature counts.
-
-    `registry` is the zero address, and `chain_id` 0, for signatures that belong to no chain.
-    """
-
-    chain_id: int
-    registry: Address
-
-    def to_json(self) -> dict[str, Any]:
-        """The domain in the form of `eth_signTypedData`."""
-        return {
-            "name": "provenance",
-            "version": "1",
-            "chainId": self.chain_id,
-            "verifyingContract": str(self.registry),
-        }
-
-
-NO_CHAIN = Domain(0, NO_ADDRESS)
-
-
-def _message(head: Head, domain: Domain) -> Any:
-    data = {"runId": head.run_id, "size": head.size, "root": head.root}
-    return encode_typed_data(domain.to_json(), {"Head": _HEAD_TYPE}, data)
-
-
-def sign_head(account: LocalAccount, head: Head, domain: Domain) -> bytes:
-    """65-byte signature r || s || v."""
-    return bytes(account.sign_message(_message(head, domain)).signature)
-
-
-def head_digest(head: Head, domain: Domain) -> bytes:
-    """What a signature of a head is about: the 32-byte digest of EIP-712."""
-    message = _message(head, domain)
-    return bytes(keccak(b"\x19" + message.version + message.header + message.body))
-
-
-def verify_head(head: Head, domain: Domain, signature: bytes, signer: str) -> None:
-    """Check a head's signature (all arguments but `signer` and `domain` are attacker-controlled).
-
-    Raises:
-        VerificationError: malformed, or made by another key.
-    """
-    _require_signer("head", lambda: _message(head, domain), signature, signer)
-
-
-def _require_signer(what: str, message: Callable[[], Any], signature: bytes, signer: str) -> None:
-    try:
-        actual = Address(Account.recover_message(message(), signature=signature))
-    except Exception as error:
-        # eth-abi and eth-keys raise several unrelated types on hostile values and signatures.
-        raise VerificationError(
-            f"{what} signature is malformed", actual=type(error).__name__
-        ) from error
-    if actual != signer.lower():
-        raise VerificationError(
-            f"{what} is signed by another key", expected=signer.lower(), actual=actual
-        )
-
-
-def _tombstone_message(record: Record) -> Any:
-    tombstone = record.body(Tombstone)
-    data = {
-        "dataset": tombstone.dataset,
-        "leaf": tombstone.leaf,
-        "record": bytes(record.digest),
-    }
-    return encode_typed_data(NO_CHAIN.to_json(), {"Tombstone": _TOMBSTONE_TYPE}, data)
-
-
-def sign_tombstone(account: LocalAccount, record: Record) -> bytes:
-    """65-byte signature r || s || v over a `tombstone` record.
-
-    It counts on every chain: a dataset belongs to none.
-    """
-    return bytes(account.sign_message(_tombstone_message(record)).signature)
-
-
-def verify_tombstone(record: Record, signature: bytes, signer: str) -> None:
-    """Check a tombstone's signature; raises as `verify_head` does."""
-    _require_signer("tombstone", lambda: _tombstone_message(record), signature, signer)
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
 
 
 def read_password(file: Path | None, *, prompt: str = "keystore password: ") -> str:
@@ -172,6 +67,8 @@ def create_key(path: Path, password: str) -> Address:
         Conflict: the file exists.
         OutputError: the file cannot be written.
     """
+    from eth_account import Account
+
     account = Account.create()
     keystore = json.dumps(account.encrypt(password))
     try:
@@ -247,6 +144,8 @@ def load_key(path: Path, password: str) -> LocalAccount:
         InputError: missing or malformed keystore.
         AuthError: wrong password.
     """
+    from eth_account import Account  # half a second that only those pay who sign
+
     keystore = _read_keystore(path)
     try:
         account: LocalAccount = Account.from_key(Account.decrypt(keystore, password))
