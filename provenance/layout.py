@@ -6,6 +6,8 @@ Everything below `provenance/` except `secrets/` is public evidence.
   provenance/
     journal          records, append-only (the source of truth)
     heads.jsonl      signed heads, one JSON object a line
+    cosignatures.jsonl
+                     what witnesses signed of these heads, one JSON object a line
     run.json         run id, chain, contracts, dataset folder (derived; `fsck` compares it)
     epochs/<e>/      proof-<chunk>.json of each proven epoch
     dataset/         registration.json and the proofs of the dataset's registration
@@ -20,6 +22,7 @@ Everything below `provenance/` except `secrets/` is public evidence.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -67,6 +70,26 @@ def _replace(path: Path, data: bytes, mode: int) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Add a line, which ends with a newline, to a file of lines; durable on return.
+
+    A torn last line, which a crash left, is overwritten. Processes take turns.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        data = os.pread(fd, os.fstat(fd).st_size, 0)
+        end = data.rfind(b"\n") + 1
+        os.ftruncate(fd, end)
+        os.pwrite(fd, line, end)
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)
 
 
 def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:
@@ -135,6 +158,11 @@ class RunFolder:
     def heads(self) -> Path:
         """The signed heads, a line each."""
         return self.evidence / "heads.jsonl"
+
+    @property
+    def cosignatures(self) -> Path:
+        """What witnesses signed of the heads, a line each; not there before `cosign`."""
+        return self.evidence / "cosignatures.jsonl"
 
     @property
     def info(self) -> Path:

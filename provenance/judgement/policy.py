@@ -28,6 +28,7 @@ CLAIMS: dict[str, int] = {
     "release.named": 2,
     "release.logged": 3,
     "head.signed": 3,
+    "head.witnessed": 3,
     "chain.pinned": 4,
     "chain.agreed": 4,
     "head.final": 4,
@@ -71,7 +72,7 @@ DEFAULT_REQUIRED = frozenset(
 )
 
 # Made only if the caller supplies what they are about. A verdict without them is complete.
-ON_DEMAND = frozenset({"openings.proven", "base.traced", "chain.agreed"})
+ON_DEMAND = frozenset({"openings.proven", "base.traced", "chain.agreed", "head.witnessed"})
 
 # Every policy requires these: without them a verdict would be about nothing.
 ALWAYS_REQUIRED = frozenset(

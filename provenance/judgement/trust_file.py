@@ -28,8 +28,10 @@ from provenance.judgement.trust import (
     Key,
     Publisher,
     Trust,
+    Witnesses,
     show_time,
 )
+from provenance.log.witness.cosignature import WitnessKey
 from provenance.text.strict_yaml import load_yaml
 
 FORMAT = "provenance-trust/1"
@@ -37,7 +39,7 @@ FORMAT = "provenance-trust/1"
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a file says about time, finality and quorum; see `Trust`.
+    """What a file says about time, finality, quorum and witnesses; see `Trust`.
 
     `max_age_s` None stands for the default.
     """
@@ -47,12 +49,18 @@ class Bounds:
     expires: datetime.datetime | None = None
     max_age_s: int | None = None
     quorum: int | None = None
+    witnesses: Witnesses | None = None
 
 
 def to_yaml(trust: Trust) -> str:
     """The text of a trust file that says the same."""
     bounds = Bounds(
-        trust.confirmations, trust.version, trust.expires, trust.max_age_s, trust.quorum
+        trust.confirmations,
+        trust.version,
+        trust.expires,
+        trust.max_age_s,
+        trust.quorum,
+        trust.witnesses,
     )
     return render(trust.environment, trust.chain, trust.keys, trust.publishers, bounds)
 
@@ -92,6 +100,9 @@ def render(
             for p in publishers
         ],
     }
+    if bounds.witnesses is not None:
+        keys_of = [str(key) for key in bounds.witnesses.keys]
+        value["witnesses"] = {"needed": bounds.witnesses.needed, "keys": keys_of}
     return yaml.safe_dump(value, sort_keys=False)
 
 
@@ -235,6 +246,25 @@ def _publisher(reader: _Reader) -> Publisher:
     return publisher
 
 
+def _witnesses(reader: _Reader, where: str) -> Witnesses | None:
+    if not reader.has("witnesses"):
+        return None
+    part = reader.part("witnesses")
+    named, needed = part.get("keys", list), part.get("needed", int)
+    part.done()
+    try:
+        keys = tuple(WitnessKey.parse(key if isinstance(key, str) else "") for key in named)
+        return Witnesses(keys, needed)
+    except InputError as error:
+        raise ConfigError(
+            error.what,
+            where=f"{where} witnesses",
+            expected=error.expected,
+            actual=error.actual or error.where,
+            hint=error.hint,
+        ) from error
+
+
 def parse_trust(data: bytes, where: str = "trust file") -> Trust:
     """Read a trust file.
 
@@ -272,6 +302,7 @@ def parse_trust(data: bytes, where: str = "trust file") -> Trust:
         expires=reader.moment("expires"),
         max_age_s=None if environment == "local" else max_age,
         quorum=chain.at_least("quorum", 1, None),
+        witnesses=_witnesses(reader, where),
     )
     for part in (reader, chain, contracts):
         part.done()

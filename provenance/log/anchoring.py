@@ -9,7 +9,6 @@ and the registry refuses whatever does not extend it.
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from provenance.causes import cause_of
 from provenance.encoding import parse_json
 from provenance.errors import InputError, ProvenanceError, UnavailableError, VerificationError
 from provenance.ids import RunId, from_hex, to_hex
-from provenance.layout import RunFolder
+from provenance.layout import RunFolder, append_line
 from provenance.log.tree import FileNodes, Head, RunLog
 from provenance.progress import Say
 
@@ -164,19 +163,9 @@ class Anchorer:
 
     def _store(self, signed: SignedHead) -> None:
         try:
-            fd = os.open(self._heads, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            append_line(self._heads, signed.to_line())  # a torn one is overwritten: signed again
         except OSError as error:
             raise self._unstored(error) from error
-        try:
-            data = os.pread(fd, os.fstat(fd).st_size, 0)
-            end = data.rfind(b"\n") + 1  # a torn last line is overwritten
-            os.ftruncate(fd, end)
-            os.pwrite(fd, signed.to_line(), end)
-            os.fdatasync(fd)
-        except OSError as error:
-            raise self._unstored(error) from error
-        finally:
-            os.close(fd)
 
     def _unstored(self, error: OSError) -> UnavailableError:
         return UnavailableError(

@@ -10,24 +10,29 @@ signed-note has no type of its own: their lines have the type 0xff with a name
 from __future__ import annotations
 
 import base64
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from provenance.errors import InputError
-from provenance.ids import from_hex
+from provenance.ids import Address, RunId, from_hex
 from provenance.log.tree import Head
+from provenance.log.witness.note import Note, SignatureLine, from_base64, key_id_of
 from provenance.merkle import Tree
 from provenance.signing import Domain
 
 TILE_WIDTH = 256
 """Hashes of a whole tile; a tile of level L covers 256^(L+1) entries."""
 SIGNATURE_TYPE = b"\xffmodel-provenance EIP-712 head"
+_KIND, _CHAINS = "model-provenance", "eip155:"
 _GROUP = 1000  # digits of a tile's number that stand in one part of its path
 
 
 def origin(head: Head, domain: Domain) -> str:
     """The log's identity: chain (CAIP-2), registry and run. It is also the name of its key."""
-    return f"model-provenance/eip155:{domain.chain_id}/{domain.registry}/{head.run_id}"
+    return _origin(domain, head.run_id)
+
+
+def _origin(domain: Domain, run_id: RunId) -> str:
+    return f"{_KIND}/{_CHAINS}{domain.chain_id}/{domain.registry}/{run_id}"
 
 
 def checkpoint(head: Head, domain: Domain) -> str:
@@ -36,19 +41,73 @@ def checkpoint(head: Head, domain: Domain) -> str:
     return f"{origin(head, domain)}\n{head.size}\n{root}\n"
 
 
-def signed_checkpoint(head: Head, domain: Domain, signer: str, signature: bytes) -> str:
+def parse_origin(text: str) -> tuple[Domain, RunId]:
+    """The chain, registry and run of an origin (attacker-controlled), in its one form.
+
+    Raises:
+        InputError: not the origin of such a log.
+    """
+    try:
+        _, chain, registry, run = text.split("/")
+        chain_id = parse_size(chain.removeprefix(_CHAINS))
+        found = Domain(chain_id, Address.parse(registry)), RunId.parse(run)
+    except (ValueError, InputError) as error:
+        raise InputError("not the origin of a run's log", actual=repr(text[:160])) from error
+    if text != _origin(*found):
+        raise InputError("not the one form of an origin", actual=repr(text[:160]))
+    return found
+
+
+def parse_checkpoint(text: str) -> tuple[Domain, Head]:
+    """The head of a checkpoint's text (attacker-controlled). It is the inverse of `checkpoint`.
+
+    Raises:
+        InputError: of another log than a run's, or in another form; extension lines are refused.
+    """
+    lines = text.split("\n")
+    if len(lines) != 4 or lines[3]:
+        raise InputError("not a checkpoint", expected="origin, size and root, a line each")
+    domain, run_id = parse_origin(lines[0])
+    size = parse_size(lines[1])
+    root = from_base64(lines[2])
+    if len(root) != 32:
+        raise InputError("not the root of a log", expected="32 bytes", actual=len(root))
+    return domain, Head(run_id, size, root)
+
+
+def parse_size(text: str) -> int:
+    """A number of entries in decimal without leading zeros (attacker-controlled), below 2^63.
+
+    Raises:
+        InputError: anything else.
+    """
+    if not 1 <= len(text) <= 19 or not (text.isascii() and text.isdigit()):
+        raise InputError("not a size", expected="decimal digits", actual=repr(text[:40]))
+    size = int(text)
+    if str(size) != text or size >= 2**63:
+        raise InputError("not a size", expected="0 to 2^63 - 1, no leading 0", actual=text)
+    return size
+
+
+def head_key_id(name: str, signer: str) -> bytes:
+    """The id of the key that signs heads of the log `name`: of the address `signer` (`0x..`)."""
+    return key_id_of(name, SIGNATURE_TYPE + from_hex(signer, 20))
+
+
+def signed_checkpoint(
+    head: Head, domain: Domain, signer: str, signature: bytes, more: Iterable[SignatureLine] = ()
+) -> str:
     """A signed note: the checkpoint, an empty line, and one line with the head's signature.
 
     Args:
         signer: address (`0x..`) of the key that signed; its 20 bytes stand for the public key.
         signature: 65 bytes (r, s, v) over the head's EIP-712 message, not over this text. Whoever
             checks it makes that message from the text's three values.
+        more: lines to put below, such as cosignatures.
     """
     name = origin(head, domain)
-    material = name.encode() + b"\n" + SIGNATURE_TYPE + from_hex(signer, 20)
-    key_id = hashlib.sha256(material).digest()[:4]
-    line = base64.b64encode(key_id + signature).decode()
-    return f"{checkpoint(head, domain)}\n\u2014 {name} {line}\n"
+    line = SignatureLine(name, head_key_id(name, signer), signature)
+    return str(Note(checkpoint(head, domain), (line, *more)))
 
 
 def tiles(entries: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:

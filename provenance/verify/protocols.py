@@ -25,6 +25,7 @@ from provenance.judgement.facts import (
 )
 from provenance.log.anchoring import SignedHead
 from provenance.log.record import Record
+from provenance.log.witness.kept import CosignedHead
 
 
 @dataclass(frozen=True)
@@ -325,6 +326,10 @@ class Evidence(Protocol):
 
     def heads(self) -> Sequence[SignedHead]:
         """Signed heads of the log, oldest first."""
+        ...
+
+    def cosignatures(self) -> Sequence[CosignedHead]:
+        """What witnesses signed of heads; lines that cannot be read are left out."""
         ...
 
     def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,15 +15,16 @@ from provenance.errors import (
 )
 from provenance.ids import to_hex
 from provenance.judgement.facts import ClaimFacts, HeadFacts, RunFacts
+from provenance.judgement.head_signatures import head_signatures
 from provenance.log.anchoring import SignedHead
 from provenance.log.record import Record
 from provenance.log.tree import Head, require_log, require_prefix
 from provenance.merkle import Tree, verify_inclusion
-from provenance.signing import Domain, head_digest, verify_head
 from provenance.verify.case import Case
 from provenance.verify.claims import Lacking, Stopped
 from provenance.verify.protocols import Evidence
 from provenance.verify.s02_chain import Chain
+from provenance.verify.witnessed import check_witnesses
 
 _MAX_ASKED = 256  # heads of one kind of evidence that a contract is asked about
 
@@ -57,8 +58,8 @@ class _Found:
 def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
     """The records at hand are exactly the log under its head, which the run's key signed.
 
-    Where the signature is missing, the claim about it is not checked, and the log is read on: what
-    was revoked of it counts.
+    Where the signature or cosignatures are missing, the claim about them is not checked, and the
+    log is read on: what was revoked of it counts.
 
     Raises:
         Stopped: no evidence of the run is at hand, or it is not that log.
@@ -75,6 +76,8 @@ def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
     found = _choose(case, chain, claim, candidates)
     with suppress(Lacking), notes.guarded("head.signed"):
         notes.holds("head.signed", _check_heads(case, chain, claim, found, candidates))
+    with suppress(Lacking):
+        check_witnesses(case, claim, found.head, candidates)
     run = _check_final(case, chain, claim, found.head)
     return Log(claim, found.head, run, found.evidence, found.records)
 
@@ -189,7 +192,8 @@ def _check_heads(
             expected="run.open",
             actual=opening.type,
         )
-    signer, signature = opening.fields["signer"], _signature(case, chain, claim)
+    trust, signer = case.verifier.trust, opening.fields["signer"]
+    signature = head_signatures(trust, chain.snapshot, claim.owner, claim.block_number)
     released = Head(claim.run_id, found.head.size, found.head.root)
     prefixes, is_signed, asked = 0, False, [0, 0]
     for kind, each in _heads_of(claim, found, candidates):
@@ -254,52 +258,6 @@ def _heads(candidates: Sequence[Evidence]) -> Iterator[SignedHead]:
                 if key not in seen:
                     seen.add(key)
                     yield each
-
-
-@dataclass(frozen=True)
-class _Signature:
-    """How signatures of the release's owner are checked.
-
-    contract: asks the owner, which is a contract; None where its own key signs. Only the trust file
-        makes an account a contract: an endpoint could say so of any account, and sign in its name.
-    """
-
-    domain: Domain
-    contract: Callable[[bytes, bytes], bool] | None
-
-    def is_of(self, head: Head, given: bytes, signer: str) -> bool:
-        """Whether the signer signed a head. `given` is attacker-controlled."""
-        if self.contract is not None:
-            return self.contract(head_digest(head, self.domain), given)
-        try:
-            verify_head(head, self.domain, given, signer)
-        except VerificationError:
-            return False
-        return True
-
-
-def _signature(case: Case, chain: Chain, claim: ClaimFacts) -> _Signature:
-    """By the owner's key, or by its contract if the trust file pins the code of one.
-
-    Raises:
-        VerificationError: the account has other code.
-    """
-    trust, owner, snapshot = case.verifier.trust, claim.owner, chain.snapshot
-    domain = Domain(trust.chain_id, trust.contracts["registry"].address)
-    publisher = trust.publisher(owner, claim.block_number)
-    if publisher is None or publisher.code_hash is None:
-        return _Signature(domain, None)
-    actual = snapshot.contract_code(owner)
-    if actual != publisher.code_hash:
-        raise VerificationError(
-            "the publisher's contract has other code than the trust file pins",
-            where=owner,
-            expected=publisher.code_hash,
-            actual=actual or "no contract",
-        )
-    return _Signature(
-        domain, lambda digest, given: snapshot.accepts_signature(owner, digest, given)
-    )
 
 
 def _check_final(case: Case, chain: Chain, claim: ClaimFacts, head: HeadFacts) -> RunFacts:

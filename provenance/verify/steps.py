@@ -48,7 +48,11 @@ STEPS = (
     Step("artifact", (), ("artifact.identified",)),
     Step("chain", (), ("chain.pinned",)),
     Step("release", ("chain",), ("release.named", "file.recomputed", "not.revoked")),
-    Step("log", ("chain", "release"), ("release.logged", "head.signed", "head.final")),
+    Step(
+        "log",
+        ("chain", "release"),
+        ("release.logged", "head.signed", "head.witnessed", "head.final"),
+    ),
     Step("history", ("chain", "log"), ("history.consistent", "run.preregistered")),
     Step("lineage", ("log", "history"), ("lineage.complete", "files.bound")),
     Step("ancestry", ("chain", "log", "lineage"), ("base.traced",)),

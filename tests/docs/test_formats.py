@@ -33,6 +33,7 @@ from provenance_trainer.formats.gguf_keys import metadata
 from provenance_trainer.formats.gguf_model import open_model
 from tests.docs.documents import ROOT, code, example, table
 from tests.docs.main_job import Job, shell
+from tests.support.core.witnesses import MadeWitness
 from tests.trainer.bases import make_base
 
 FORMATS = ROOT / "docs" / "formats"
@@ -235,6 +236,8 @@ def test_the_trust_page_names_every_key(job: Job) -> None:
     full |= {"expires": "2027-01-01T00:00:00Z", "max_age": 600}
     full["chain"] |= {"confirmations": 12, "quorum": 2}
     full["keys"][0] |= {"class": "ceremony", "transcript": "sha256:00"}
+    key = MadeWitness.make("witness.example/w1").vkey
+    full["witnesses"] = {"needed": 1, "keys": [key]}
     full["publishers"][0] |= {"to_block": 9, "code_hash": full["contracts"]["ledger"]["code_hash"]}
     full["contracts"] |= {name: dict(full["contracts"]["ledger"]) for name in ("audits", "models")}
     # it parses, so these keys exist and no others are needed

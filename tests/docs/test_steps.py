@@ -27,6 +27,7 @@ from tests.core.verify.test_recomputation import Inspector
 from tests.core.verify.test_recomputation import Run as Weighed
 from tests.core.verify.test_verify_samples import File, Sampled
 from tests.docs.documents import ROOT, code, table
+from tests.support.core.witnesses import MadeWitness, trusting
 from tests.support.memory_run import MODEL, OWNER, MemoryRun
 
 PAGE = ROOT / "docs" / "formats" / "verdict.md"
@@ -175,6 +176,12 @@ def agreed() -> None:
     run.judge()
 
 
+def unwitnessed() -> None:
+    run = MemoryRun()
+    run.trust = trusting(run.trust, 1, MadeWitness.make("witness.example/w1"))
+    run.judge()
+
+
 def revoked(index: int) -> None:
     run = MemoryRun()
     run.chain.revoke(OWNER, run.run_id, index, "why")
@@ -209,7 +216,7 @@ def of_another_run(folder: Path) -> None:
 def test_each_step_makes_the_claims_that_are_listed_and_no_others(
     made: set[tuple[str, str]], tmp_path: Path
 ) -> None:
-    for judge in (honest, not_proven, incomplete, with_data, sampled, agreed):
+    for judge in (honest, not_proven, incomplete, with_data, sampled, agreed, unwitnessed):
         judge()
     for index in (6, 11):  # a checkpoint, the release
         revoked(index)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from provenance.encoding import release_entry
 from provenance.errors import RejectedError, UnavailableError, VerificationError
-from provenance.ids import Address
+from provenance.ids import Address, RunId
 from provenance.judgement.facts import (
     ZERO_WORD,
     AnchoringFacts,
@@ -106,7 +106,7 @@ class MemoryChain:
     def open_run(self, owner: str, preregistration: bytes, dataset_id: bytes) -> bytes:
         require(preregistration != ZERO_WORD, "ZeroPreregistration")
         nonce = sum(r.owner == owner for _, r in self.opened)
-        run_id, block = hashed("run", owner, nonce), self.mine()
+        run_id, block = RunId(hashed("run", owner, nonce)), self.mine()
         self.opened.append(
             (
                 block,

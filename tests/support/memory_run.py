@@ -23,6 +23,7 @@ from provenance.log.anchoring import SignedHead
 from provenance.log.earlier.records import RunOpenFirst
 from provenance.log.record import Record
 from provenance.log.tree import Head
+from provenance.log.witness.kept import CosignedHead
 from provenance.merkle import Tree
 from provenance.order import epoch_order
 from provenance.signing import Domain, sign_head
@@ -102,6 +103,7 @@ class MemoryEvidence:
     run_id: bytes = b""
     log: list[Record] = field(default_factory=list)
     signed: list[SignedHead] = field(default_factory=list)
+    cosigned: list[CosignedHead] = field(default_factory=list)
     keys: dict[str, bytes] = field(
         default_factory=lambda: {word(EPOCH_KEY): b"epoch words", word(TREE_KEY): b"tree words"}
     )
@@ -131,6 +133,9 @@ class MemoryEvidence:
 
     def heads(self) -> Sequence[SignedHead]:
         return self.signed
+
+    def cosignatures(self) -> Sequence[CosignedHead]:
+        return self.cosigned
 
     def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]:
         return []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +12,17 @@ import typer
 from provenance.errors import Conflict
 from provenance.ids import Address
 from provenance.layout import RunFolder, read_json, write_atomically
-from provenance.log.anchoring import read_heads
-from provenance.log.c2sp import origin, signed_checkpoint, tiles
+from provenance.log.anchoring import SignedHead, read_heads
+from provenance.log.c2sp import checkpoint, origin, signed_checkpoint, tiles
 from provenance.log.fold import read_history
 from provenance.log.run_log import run_id_of
-from provenance.log.tree import read_records, require_prefix
+from provenance.log.tree import Head, read_records, require_prefix
+from provenance.log.witness.cosignature import Cosignature, WitnessKey
+from provenance.log.witness.kept import CosignedHead
+from provenance.log.witness.note import MAX_SIGNATURES, SignatureLine
 from provenance.merkle import Tree
 from provenance.signing import Domain, verify_head
+from provenance.verify.sources.evidence import FolderEvidence
 from provenance_cli.options import Json
 from provenance_cli.output import result
 from provenance_cli.outputs import try_folder
@@ -45,6 +51,69 @@ def export(
     `checkpoint` is written last.
     """
     try_folder(out, "--out")
+    log = read_signed_log(run)
+    kept = FolderEvidence(log.folder).cosignatures()
+    notes = {
+        each.head.size: log.note(each, _cosignatures(log, each.head, kept)) for each in log.heads
+    }
+    last = max(notes)
+    for name, data in tiles(log.entries[:last]):
+        write_atomically(out / name, data)
+    for size, text in notes.items():
+        write_atomically(out / "checkpoints" / str(size), text.encode())
+    write_atomically(out / "checkpoint", notes[last].encode())
+    value = {
+        "format": "provenance-log-export/1",
+        "out": str(out),
+        "origin": origin(log.heads[-1].head, log.domain),
+        "size": last,
+        "checkpoints": len(notes),
+    }
+    result(value, json)
+
+
+def _cosignatures(
+    log: SignedLog, head: Head, kept: Sequence[CosignedHead]
+) -> Iterator[SignatureLine]:
+    """The newest cosignature of a head by each witness, as far as its own key says so.
+
+    Nobody is believed here: whoever reads the export knows which witnesses they trust.
+    """
+    newest: dict[WitnessKey, Cosignature] = {}
+    text = checkpoint(head, log.domain)
+    for each in kept:
+        given = each.cosignature
+        old = newest.get(given.witness)
+        if each.head == head and (old is None or old.time < given.time) and given.is_of(text):
+            newest[given.witness] = given
+    for found in list(newest.values())[: MAX_SIGNATURES - 1]:
+        yield found.line
+
+
+@dataclass(frozen=True)
+class SignedLog:
+    """A run's log with its signed heads, each of which was checked, oldest first."""
+
+    folder: RunFolder
+    entries: Sequence[bytes]
+    tree: Tree
+    domain: Domain
+    signer: str
+    heads: list[SignedHead]
+
+    def note(self, signed: SignedHead, more: Iterable[SignatureLine] = ()) -> str:
+        """A head as a signed checkpoint, with more lines below."""
+        return signed_checkpoint(signed.head, self.domain, self.signer, signed.signature, more)
+
+
+def read_signed_log(run: Path) -> SignedLog:
+    """Read a run's log, and check that each of its heads is a prefix that the run's key signed.
+
+    Raises:
+        NotFound: no run.
+        Conflict: it has no signed head, or was never registered.
+        InputError, VerificationError: journal or heads are damaged, or contradict each other.
+    """
     folder = RunFolder(run).require()
     records, heads = read_records(folder.journal), read_heads(folder.heads)
     if not heads:
@@ -56,26 +125,11 @@ def export(
     run_id, domain = run_id_of(folder), _domain(folder)
     signer = str(read_history(records).opening.fields["signer"])
     entries = [record.entry for record in records]
-    tree, notes = Tree(entries), {}
+    tree = Tree(entries)
     for signed in heads:
-        head = signed.head
-        require_prefix(head, run_id, tree)
-        verify_head(head, domain, signed.signature, signer)
-        notes[head.size] = signed_checkpoint(head, domain, signer, signed.signature)
-    last = max(notes)
-    for name, data in tiles(entries[:last]):
-        write_atomically(out / name, data)
-    for size, text in notes.items():
-        write_atomically(out / "checkpoints" / str(size), text.encode())
-    write_atomically(out / "checkpoint", notes[last].encode())
-    value = {
-        "format": "provenance-log-export/1",
-        "out": str(out),
-        "origin": origin(heads[-1].head, domain),
-        "size": last,
-        "checkpoints": len(notes),
-    }
-    result(value, json)
+        require_prefix(signed.head, run_id, tree)
+        verify_head(signed.head, domain, signed.signature, signer)
+    return SignedLog(folder, entries, tree, domain, signer, heads)
 
 
 def _domain(folder: RunFolder) -> Domain:

@@ -85,9 +85,9 @@ def keep(path: Path) -> Path:
 def carried(text: str, path: Path) -> str:
     """The text of a new trust file, with what the file at `path` says about the same chain.
 
-    Environment, bounds in time, publishers and keys may have been set by hand. A file that says
-    something new is a new edition. A file about another
-    chain, or one that cannot be read, says nothing about this one.
+    Environment, bounds in time, quorum, witnesses, publishers and keys may have been set by hand. A
+    file that says something new is a new edition. A file about another chain, or one that cannot be
+    read, says nothing about this one.
     """
     new = parse_trust(text.encode())
     try:
@@ -111,6 +111,8 @@ def _joined(new: Trust, old: Trust) -> Trust:
         version=old.version,
         expires=old.expires,
         max_age_s=old.max_age_s,
+        quorum=old.quorum,
+        witnesses=old.witnesses,
         keys=(*new.keys, *(k for k in old.keys if k.vk_id not in pinned)),
         publishers=(*old.publishers, *(p for p in new.publishers if p.address not in listed)),
     )

@@ -18,6 +18,7 @@ from provenance.log.frames import Allowance
 from provenance.log.record import Record
 from provenance.log.records import Seed
 from provenance.log.tree import iterate_records
+from provenance.log.witness.kept import MAX_COSIGNATURES_BYTES, CosignedHead, parse_cosigned
 from provenance.statements import MAX_SLOTS, STAGES
 from provenance.verify.protocols import NonceOpening
 from provenance.windows import FileBytes
@@ -122,6 +123,11 @@ class FolderEvidence:
     def heads(self) -> Sequence[SignedHead]:
         """Lines of heads.jsonl; a torn last one is left out."""
         return read_heads(self.folder.heads)
+
+    def cosignatures(self) -> Sequence[CosignedHead]:
+        """Lines of cosignatures.jsonl; those that cannot be read are left out."""
+        data = self._reader.bytes(self.folder.cosignatures, MAX_COSIGNATURES_BYTES)
+        return parse_cosigned(data or b"")
 
     def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]:
         """proof-<chunk>.json of an epoch."""

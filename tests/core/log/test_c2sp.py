@@ -13,11 +13,19 @@ from eth_account import Account
 
 from provenance.errors import Conflict, InputError, OutputError, VerificationError
 from provenance.ids import Address, RunId
-from provenance.log.c2sp import SIGNATURE_TYPE, signed_checkpoint, tiles
+from provenance.layout import RunFolder
+from provenance.log.c2sp import (
+    SIGNATURE_TYPE,
+    checkpoint,
+    parse_checkpoint,
+    signed_checkpoint,
+    tiles,
+)
 from provenance.log.tree import Head
 from provenance.merkle import Tree
 from provenance.signing import Domain, sign_head
-from provenance_cli.judge.log_export import export
+from provenance_cli.judge.log_export import export, read_signed_log
+from tests.support.core.witnesses import MadeWitness, text_of
 from tests.support.frozen import RUN_1
 from tests.support.processes.golang import GO_ENVIRONMENT
 
@@ -135,6 +143,63 @@ def test_a_real_runs_log_is_exported_and_read(checker: Path, tmp_path: Path) -> 
         export(RUN_1 / "run", tmp_path / "out")
         done = checked(checker, tmp_path / "out")
         assert (done.returncode, done.stdout.split()[0]) == (0, "8"), done.stderr
+
+
+def test_cosignatures_stand_under_the_checkpoint_that_they_are_of(
+    checker: Path, tmp_path: Path
+) -> None:
+    run = RunFolder(tmp_path / "run")
+    shutil.copytree(RUN_1 / "run", run.root)
+    log = read_signed_log(run.root)
+    first, last = log.heads[0].head, log.heads[-1].head
+    a, b = MadeWitness.make("witness.example/a"), MadeWitness.make("witness.example/b")
+    run.cosignatures.write_bytes(
+        b"damaged\n"
+        + a.cosigned(last, log.domain, 7)
+        + a.cosigned(last, log.domain, 9)
+        + a.cosigned(last, log.domain, 8)
+        + b.cosigned(first, log.domain, 9)
+        + b.cosigned(first, log.domain, 9, last)  # of another head than it says
+    )
+    export(run.root, tmp_path / "out")
+    text = (tmp_path / "out" / "checkpoint").read_text()
+    assert text.count("— witness") == 1
+    assert text.endswith(a.line(text_of(last, log.domain), 9) + "\n")
+    text = (tmp_path / "out" / "checkpoints" / str(first.size)).read_text()
+    assert text.endswith(b.line(text_of(first, log.domain), 9) + "\n")
+    assert checked(checker, tmp_path / "out").returncode == 0
+
+
+def test_an_origin_and_a_checkpoint_have_one_form() -> None:
+    head = Head(RUN, 5, entry(5))
+    text = checkpoint(head, DOMAIN)
+    assert parse_checkpoint(text) == (DOMAIN, head)
+    name, size, root = text.split("\n")[:3]
+    for other in (
+        name.replace("model", "modem"),
+        name.replace(":31337", ":031337"),
+        name.replace(":31337", ":-1"),
+        name.replace(":31337", ":1_000"),
+        name.replace("0xab", "0xAB"),
+        name + "/",
+        name[:-1],
+        name + " ",
+        "",
+    ):
+        with pytest.raises(InputError):
+            parse_checkpoint(text.replace(name, other))
+    for old, new in (
+        (f"\n{size}\n", "\n05\n"),
+        (f"\n{size}\n", "\n-5\n"),
+        (f"\n{size}\n", "\n٥\n"),
+        (f"\n{size}\n", f"\n{2**63}\n"),
+        (root, root[:-4] + "===="),
+        (root, "AAAA"),
+        (root + "\n", root),
+        (root + "\n", root + "\nextension\n"),
+    ):
+        with pytest.raises(InputError):
+            parse_checkpoint(text.replace(old, new))
 
 
 def test_a_head_of_another_log_is_not_exported(tmp_path: Path) -> None:
