@@ -112,4 +112,4 @@ def test_a_resumed_run_is_verified(lab: Lab, data: Data, tmp_path: Path) -> None
     run = build_run(lab, data, tmp_path, Plan(model=b"resumed", resume=3))
     verdict = run.judge()
     assert (verdict.status, failing(verdict)) == (Status.VERIFIED, [])
-    assert "1 resumes" in next(c.text for c in verdict.claims if c.id == "history.consistent")
+    assert ", 1 resume" in next(c.text for c in verdict.claims if c.id == "history.consistent")

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from py_ecc.optimized_bn128.optimized_pairing import pairing
 
 from provenance_zk.field import R
-from provenance_zk.groth16 import verifier
+from provenance_zk.groth16 import pairing
+from provenance_zk.groth16.pairing import unreduced
 from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys, vk_id
@@ -99,14 +99,14 @@ def remembered_pairings() -> Iterator[None]:
     """
     known: dict[str, object] = {}
 
-    def remembered(second: object, first: object, final_exponentiate: bool) -> object:
-        name = f"{second} {first} {final_exponentiate}"
+    def remembered(first: object, second: object) -> object:
+        name = f"{first} {second}"
         if name not in known:
-            known[name] = pairing(second, first, final_exponentiate)
+            known[name] = unreduced(first, second)
         return known[name]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verifier, "pairing", remembered)
+        patch.setattr(pairing, "unreduced", remembered)
         yield
 
 

@@ -24,8 +24,9 @@ from provenance.errors import InputError
 from provenance.ids import KeyId
 from provenance_zk.field import R
 from provenance_zk.groth16.key import Key, parse_key
+from provenance_zk.groth16.pairing import is_pairing_one
 from provenance_zk.groth16.points import Point
-from provenance_zk.groth16.verifier import ProofPoints, is_pairing_one, proof_points
+from provenance_zk.groth16.verifier import ProofPoints, proof_points
 from provenance_zk.proof_file import ProofFile
 
 MAX_PROOFS = 64

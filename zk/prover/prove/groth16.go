@@ -12,7 +12,9 @@ import (
 	"math/big"
 
 	"github.com/consensys/gnark-crypto/ecc"
+	"github.com/consensys/gnark-crypto/ecc/bn254"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr/pedersen"
 	"github.com/consensys/gnark/backend"
 	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
 	cs "github.com/consensys/gnark/constraint/bn254"
@@ -39,8 +41,8 @@ func Statement(
 	return p, Check(key, p)
 }
 
-// Groth16 runs gnark's prover. The caller adds the public inputs, and one proof of knowledge for
-// each commitment in place of gnark's folded one, and calls [Check].
+// Groth16 runs gnark's prover. The caller adds the public inputs, and each commitment with a proof
+// of knowledge of its own in place of gnark's folded one, and calls [Check].
 func Groth16(key *keys.Key, assignment frontend.Circuit) (*proof.Proof, error) {
 	if key.System == nil {
 		return nil, fault.New(fault.Internal, "a key with its bases alone cannot prove")
@@ -50,7 +52,8 @@ func Groth16(key *keys.Key, assignment frontend.Circuit) (*proof.Proof, error) {
 		return nil, fault.New(fault.BadRequest, "%v", err)
 	}
 	defer key.Alone()()
-	made, err := groth16.Prove(key.System, key.Proving, witness, proverOptions(key)...)
+	proving := withoutCommitments(key.Proving)
+	made, err := groth16.Prove(key.System, proving, witness, proverOptions(key)...)
 	var unsatisfied *cs.UnsatisfiedConstraintError
 	if errors.As(err, &unsatisfied) { // its text is dropped: it would quote the witness
 		return nil, fault.New(fault.Unproven, "the statement is false: constraint %d does not hold",
@@ -64,8 +67,25 @@ func Groth16(key *keys.Key, assignment frontend.Circuit) (*proof.Proof, error) {
 			len(made.Commitments))
 	}
 	return &proof.Proof{Kind: key.Shape.Kind, KeyID: key.Verifying.ID(), A: made.Ar,
-		B: made.Bs, C: made.Krs,
-		Commitments: made.Commitments}, nil
+		B: made.Bs, C: made.Krs}, nil
+}
+
+// withoutCommitments is the key for gnark's prover, which makes commitments that package epoch has
+// made already, and proofs of knowledge that it folds, so that no single one is left. With points
+// at infinity in the place of the bases they cost next to nothing. A, B and C do not depend on
+// them: the hash wires are 0 (see proverOptions).
+func withoutCommitments(proving *groth16.ProvingKey) *groth16.ProvingKey {
+	light := *proving
+	light.CommitmentKeys = make([]pedersen.ProvingKey, len(proving.CommitmentKeys))
+	var infinities []bn254.G1Affine
+	for i, commitment := range proving.CommitmentKeys {
+		if size := len(commitment.Basis); size > len(infinities) {
+			infinities = make([]bn254.G1Affine, size)
+		}
+		bases := infinities[:len(commitment.Basis)]
+		light.CommitmentKeys[i] = pedersen.ProvingKey{Basis: bases, BasisExpSigma: bases}
+	}
+	return &light
 }
 
 // proverOptions fix the commitments' masks to 0, and the value of every commitment's hash wire too.

@@ -29,11 +29,13 @@ type Call struct {
 	context context.Context
 	load    func(dir string, part keys.Part) (*keys.Key, error)
 	report  func(line string)
+	second  func() (done func(), ok bool)
 }
 
 // NewCall is the call of a process that runs one command. It loads keys when they are asked for.
 func NewCall(report func(line string)) *Call {
-	return &Call{context.Background(), keys.LoadPart, report}
+	none := func() (func(), bool) { return nil, false }
+	return &Call{context.Background(), keys.LoadPart, report, none}
 }
 
 // Key is the whole key in a folder, shared with other calls: it must not be changed.
@@ -41,6 +43,10 @@ func (c *Call) Key(dir string) (*keys.Key, error) { return c.load(dir, keys.Part
 
 // Bases is a key that can commit; see [keys.LoadBases].
 func (c *Call) Bases(dir string) (*keys.Key, error) { return c.load(dir, keys.PartBases) }
+
+// Second asks for the memory of a second proof beside the one that the call makes. If it is there,
+// the call must give it back with done. A process that runs one command has none to spare.
+func (c *Call) Second() (done func(), ok bool) { return c.second() }
 
 // Progress tells people how far the call is. Lines hold no secrets.
 func (c *Call) Progress(text string, args ...any) { c.report(fmt.Sprintf(text, args...)) }

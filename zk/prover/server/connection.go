@@ -199,9 +199,8 @@ func (c *connection) call(id string, j *job) *Call {
 		}
 		return j.key.load(keys.LoadPart)
 	}
-	return &Call{j.context, load, func(line string) {
-		c.send(response{ID: id, Job: j.number, Progress: line})
-	}}
+	report := func(line string) { c.send(response{ID: id, Job: j.number, Progress: line}) }
+	return &Call{j.context, load, report, func() (func(), bool) { return c.server.queue.second(j) }}
 }
 
 // run calls the command. A panic in it, such as gnark's for an impossible witness, becomes a fault

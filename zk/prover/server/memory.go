@@ -29,6 +29,7 @@ type need struct {
 	key   name // empty dir: no key
 	bytes int64
 	job   int64 // without the key
+	proof int64 // part of job: what one proof takes
 }
 
 // fields are the fields of a request that name a key or a list.
@@ -85,7 +86,8 @@ func predict(command Command, text []byte) (need, error) {
 	n.key = name{f.Key, info.VKID, command.Key}
 	n.bytes = keyBytes(info, f.Key, command.Key)
 	if command.Proves {
-		n.job += proofPerConstraint * int64(info.Constraints)
+		n.proof = proofPerConstraint * int64(info.Constraints)
+		n.job += n.proof
 	}
 	return n, nil
 }

@@ -185,3 +185,46 @@ func copyKey(t *testing.T, from, to string) {
 		}
 	}
 }
+
+// A second proof of one request is reserved like the first, and only if it fits beside everything.
+func TestASecondProofIsReserved(t *testing.T) {
+	request := map[string]string{"key": fixture.KeyDir(t, fixture.EpochShape)}
+	needs, err := predict(Command{Key: keys.PartWhole, Proves: true}, marshal(t, request))
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := processBytes + needs.bytes + needs.job
+	for _, limit := range []int64{one + needs.proof, one + needs.proof - 1} {
+		s := newStage()
+		server := open(t, s, func(c *Config) { c.MemoryBytes = limit })
+		c := connect(t, server)
+		c.send("1", "second", request)
+		<-s.entered
+		fits := limit == one+needs.proof
+		want := one
+		if fits {
+			want = limit
+		}
+		if reserved := server.queue.stats().Reserved; reserved != want {
+			t.Errorf("limit %d: %d bytes reserved, want %d", limit, reserved, want)
+		}
+		close(s.proceed)
+		if got := c.answer("1")["result"].(map[string]any)["second"]; got != fits {
+			t.Errorf("limit %d: second %v, want %v", limit, got, fits)
+		}
+		rest(server)
+		// its key was not read, so none is left
+		if reserved := server.queue.stats().Reserved; reserved != processBytes {
+			t.Errorf("limit %d: %d bytes left reserved", limit, reserved)
+		}
+	}
+}
+
+func marshal(t *testing.T, value any) []byte {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}

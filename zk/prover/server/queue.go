@@ -95,6 +95,24 @@ func (q *queue) fits(j *job) bool {
 	return q.keys.evict(q.limit-want, own)
 }
 
+// second reserves the memory of one more proof for a running job, if it is there and nobody waits.
+// No key is dropped for it: reading one takes longer than a second proof saves.
+func (q *queue) second(j *job) (done func(), ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	want := processBytes + q.reserved + j.need.proof + q.keys.bytes()
+	if len(q.waiting) > 0 || want > q.limit {
+		return nil, false
+	}
+	q.reserved += j.need.proof
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.reserved -= j.need.proof
+		q.start()
+	}, true
+}
+
 func (q *queue) finish(j *job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

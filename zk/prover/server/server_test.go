@@ -27,7 +27,7 @@ type stage struct {
 func newStage() *stage { return &stage{make(chan struct{}, 16), make(chan struct{})} }
 
 // table has commands that take no proving time: `echo`, `hold`, `load` of a key's bases, `prove` of
-// a whole key, `panic`.
+// a whole key, `panic`, and `second`, which asks for the memory of a second proof.
 func table(s *stage) map[string]Command {
 	keyOf := func(text []byte) string {
 		var r struct {
@@ -69,6 +69,15 @@ func table(s *stage) map[string]Command {
 				}
 				return map[string]any{"vkId": key.Info.VKID}, nil
 			}},
+		"second": {Key: keys.PartWhole, Proves: true, Run: func(call *Call, _ []byte) (any, error) {
+			done, ok := call.Second()
+			s.entered <- struct{}{}
+			<-s.proceed
+			if ok {
+				done()
+			}
+			return map[string]bool{"second": ok}, nil
+		}},
 	}
 }
 

@@ -42,7 +42,7 @@ func ProveAbsent(call *server.Call, text []byte) (any, error) {
 }
 
 // sorted builds the tree from the records themselves, so every leaf has its record.
-func (s *session) sorted(j *job) (*proof.Proof, error) {
+func (s *session) sorted(j *job) (prover, error) {
 	if s.digests == nil || s.records != [2]string{j.Digests, j.Salts} {
 		digests, salts, err := readRecords(j.Digests, j.Salts)
 		if err != nil {
@@ -60,10 +60,13 @@ func (s *session) sorted(j *job) (*proof.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dataset.Sorted(s.key, built, s.digests, s.salts, j.K)
+	digests, salts := s.digests, s.salts
+	return func() (*proof.Proof, error) {
+		return dataset.Sorted(s.key, built, digests, salts, j.K)
+	}, nil
 }
 
-func (s *session) member(j *job) (*proof.Proof, error) {
+func (s *session) member(j *job) (prover, error) {
 	built, digest, err := s.asked(j)
 	if err != nil {
 		return nil, err
@@ -76,10 +79,12 @@ func (s *session) member(j *job) (*proof.Proof, error) {
 	if err != nil {
 		return nil, fault.New(fault.BadFile, "%v", err)
 	}
-	return dataset.Member(s.key, built, *j.Position, &opened)
+	return func() (*proof.Proof, error) {
+		return dataset.Member(s.key, built, *j.Position, &opened)
+	}, nil
 }
 
-func (s *session) absent(j *job) (*proof.Proof, error) {
+func (s *session) absent(j *job) (prover, error) {
 	built, digest, err := s.asked(j)
 	if err != nil {
 		return nil, err
@@ -90,7 +95,7 @@ func (s *session) absent(j *job) (*proof.Proof, error) {
 	}
 	var high fr.Element
 	high.SetBytes(digest[:tree.DigestBytes/2])
-	return dataset.Absent(s.key, built, high, gap)
+	return func() (*proof.Proof, error) { return dataset.Absent(s.key, built, high, gap) }, nil
 }
 
 // readGap reads the records beside the job's position among count records. At the start and at the

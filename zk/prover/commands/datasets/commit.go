@@ -15,7 +15,6 @@ import (
 	"provenance/zkprover/prove/epoch"
 	"provenance/zkprover/server"
 	"provenance/zkprover/statement"
-	"provenance/zkprover/verify"
 )
 
 type commitRequest struct {
@@ -67,7 +66,7 @@ func Commit(call *server.Call, text []byte) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		made, err := in.commit(key)
+		made, err := epoch.Commit(key, in.vector, in.values, in.blinding)
 		if err != nil {
 			return nil, err
 		}
@@ -83,20 +82,6 @@ type opening struct {
 	vector   int
 	values   []fr.Element
 	blinding *fr.Element
-}
-
-// commit makes a commitment and checks its proof of knowledge, since only the key's bases were
-// loaded and not compared with the file's digest (see [keys.LoadBases]).
-func (o *opening) commit(key *keys.Key) (epoch.Commitment, error) {
-	made, err := epoch.Commit(key, o.vector, o.values, o.blinding)
-	if err != nil {
-		return made, err
-	}
-	if err := verify.Knowledge(key.Verifying, o.vector, &made.Point, &made.Knowledge); err != nil {
-		return made, fault.New(fault.BadKey, "commitment %d: %v", o.vector, err).
-			WithHint("remove the key folder and run setup again")
-	}
-	return made, nil
 }
 
 // chunks returns what to commit to in chunk c.

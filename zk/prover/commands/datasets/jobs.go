@@ -43,10 +43,16 @@ type jobResult struct {
 	Seconds float64  `json:"seconds"`
 }
 
-// statementOf makes the proof that one job asks for.
-type statementOf func(*session, *job) (*proof.Proof, error)
+// statementOf reads what one job needs, and returns what makes the proof of it.
+type statementOf func(*session, *job) (prover, error)
 
-// proveAll runs the request's jobs one after the other. Proofs written before a failing job stay.
+// prover makes a proof. It touches nothing that other provers change.
+type prover func() (*proof.Proof, error)
+
+// proveAll runs the request's jobs in order. Proofs written before a failing job stay.
+//
+// Where there is memory for a second proof, the next one begins before the one before it is done:
+// gnark's solver has one thread for much of its work, and leaves the other cores idle.
 func proveAll(call *server.Call, text []byte, kind kinds.Kind, one statementOf) (any, error) {
 	jobs, many, err := parseJobs(text)
 	if err != nil {
@@ -61,19 +67,16 @@ func proveAll(call *server.Call, text []byte, kind kinds.Kind, one statementOf) 
 		return nil, fault.Differs(fault.BadRequest, "kind of key", kind, key.Shape.Kind)
 	}
 	loading := request.Since(begin)
-	s := newSession(key)
-	results := make([]jobResult, 0, len(jobs))
-	for i := range jobs {
-		if err := call.Stopped(); err != nil {
-			return nil, err
+	run := &running{call: call, session: newSession(key), jobs: jobs, most: 1}
+	if len(jobs) > 1 {
+		if done, ok := call.Second(); ok {
+			defer done()
+			run.most = 2
 		}
-		result, err := s.run(&jobs[i], one)
-		if err != nil {
-			return nil, err
-		}
-		call.Progress("proof %d of %d in %.2f s", i+1, len(jobs), result.Seconds)
-		results = append(results, result)
-		runtime.GC() // free this proof's vectors before the next one needs as much
+	}
+	results, err := run.all(one)
+	if err != nil {
+		return nil, err
 	}
 	if !many {
 		return results[0], nil
@@ -81,22 +84,94 @@ func proveAll(call *server.Call, text []byte, kind kinds.Kind, one statementOf) 
 	return map[string]any{"results": results, "loadSeconds": loading, "vkId": key.Info.VKID}, nil
 }
 
-// run makes and writes one proof.
-func (s *session) run(j *job, one statementOf) (jobResult, error) {
-	begin := time.Now()
-	p, err := one(s, j)
+// running proves jobs in order, at most `most` at a time.
+type running struct {
+	call    *server.Call
+	session *session
+	jobs    []job
+	most    int
+	begun   []chan made // of the jobs that are not done, in order
+	results []jobResult
+}
+
+// made is the end of a job.
+type made struct {
+	result jobResult
+	err    error
+	panic  any
+}
+
+func (r *running) all(one statementOf) ([]jobResult, error) {
+	defer func() {
+		for _, left := range r.begun { // what was begun ends before its memory is given away
+			<-left
+		}
+	}()
+	for i := range r.jobs {
+		if len(r.begun) == r.most {
+			if err := r.finish(); err != nil {
+				return nil, err
+			}
+		}
+		if err := r.call.Stopped(); err != nil {
+			return nil, err
+		}
+		if err := r.begin(&r.jobs[i], one); err != nil {
+			return nil, err
+		}
+	}
+	for len(r.begun) > 0 {
+		if err := r.finish(); err != nil {
+			return nil, err
+		}
+	}
+	return r.results, nil
+}
+
+// begin reads a job's inputs, and starts to make and write its proof.
+func (r *running) begin(j *job, one statementOf) error {
+	start := time.Now()
+	prove, err := one(r.session, j)
 	if err != nil {
-		return jobResult{}, err
+		return err
 	}
-	public, err := request.WriteProof(j.Out, p)
-	if err != nil {
-		return jobResult{}, err
+	done := make(chan made, 1)
+	r.begun = append(r.begun, done)
+	go func() {
+		var m made
+		defer func() {
+			m.panic = recover() // what asked for the proof handles it
+			done <- m
+		}()
+		p, err := prove()
+		if err != nil {
+			m.err = err
+			return
+		}
+		m.result = jobResult{Out: j.Out, Chunk: j.Chunk}
+		if r.session.key.Shape.Kind != kinds.Epoch {
+			m.result.Chunk = j.K
+		}
+		m.result.Public, m.err = request.WriteProof(j.Out, p)
+		m.result.Seconds = request.Since(start)
+	}()
+	return nil
+}
+
+// finish waits for the first job that is not done.
+func (r *running) finish() error {
+	m := <-r.begun[0]
+	r.begun = r.begun[1:]
+	if m.panic != nil {
+		panic(m.panic)
 	}
-	result := jobResult{Out: j.Out, Chunk: j.Chunk, Public: public, Seconds: request.Since(begin)}
-	if s.key.Shape.Kind != kinds.Epoch {
-		result.Chunk = j.K
+	if m.err != nil {
+		return m.err
 	}
-	return result, nil
+	r.results = append(r.results, m.result)
+	r.call.Progress("proof %d of %d in %.2f s", len(r.results), len(r.jobs), m.result.Seconds)
+	runtime.GC() // free this proof's vectors before the next one needs as much
+	return nil
 }
 
 // parseJobs returns the request's jobs: the request with its fields replaced by those of each entry

@@ -64,7 +64,7 @@ func (s *session) elements(what, path string, count int) ([]fr.Element, error) {
 	return read, err
 }
 
-func (s *session) tree(j *job) (*proof.Proof, error) {
+func (s *session) tree(j *job) (prover, error) {
 	challenge, err := request.Challenge(j.Gamma, j.Delta)
 	if err != nil {
 		return nil, err
@@ -73,7 +73,9 @@ func (s *session) tree(j *job) (*proof.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dataset.Tree(s.key, built, j.K, challenge)
+	return func() (*proof.Proof, error) {
+		return dataset.Tree(s.key, built, j.K, challenge)
+	}, nil
 }
 
 // leafTree is the tree over the job's file of leaves.
@@ -139,7 +141,7 @@ func (s *session) chunk(j *job) (*chunk, error) {
 	return c, err
 }
 
-func (s *session) epoch(j *job) (*proof.Proof, error) {
+func (s *session) epoch(j *job) (prover, error) {
 	if j.Used == "" {
 		return nil, fault.New(fault.BadRequest, "used: no file named")
 	}
@@ -152,14 +154,15 @@ func (s *session) epoch(j *job) (*proof.Proof, error) {
 		return nil, err
 	}
 	slots := s.key.Shape.Slots
-	return epoch.Prove(s.key, &epoch.Witness{
+	witness := &epoch.Witness{
 		Data:         statement.Window(c.leaves, c.number, slots),
 		Used:         statement.Window(used, c.number, slots),
 		Positions:    statement.Positions(inverse, c.number, slots),
 		DataBlinding: c.d, UsedBlinding: c.u,
 		Start:     uint64(c.number * slots),
 		Challenge: c.challenge,
-	})
+	}
+	return func() (*proof.Proof, error) { return epoch.Prove(s.key, witness) }, nil
 }
 
 // order reads the leaves in the order they were fed and the order itself, and requires that they
@@ -190,7 +193,7 @@ func (s *session) order(
 	return used, inverse, nil
 }
 
-func (s *session) link(j *job) (*proof.Proof, error) {
+func (s *session) link(j *job) (prover, error) {
 	if j.Used != "" || j.Order != "" {
 		return nil, fault.New(fault.BadRequest, "a link takes no used file and no order")
 	}
@@ -198,5 +201,6 @@ func (s *session) link(j *job) (*proof.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	return epoch.Prove(s.key, epoch.Link(c.leaves, c.number, s.key.Shape.Slots, c.d, c.challenge))
+	witness := epoch.Link(c.leaves, c.number, s.key.Shape.Slots, c.d, c.challenge)
+	return func() (*proof.Proof, error) { return epoch.Prove(s.key, witness) }, nil
 }

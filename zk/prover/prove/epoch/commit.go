@@ -14,6 +14,7 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/kinds"
+	"provenance/zkprover/verify"
 )
 
 // Commitment is the point of a committed vector, and the proof that its maker knows the vector.
@@ -24,18 +25,38 @@ type Commitment struct {
 // Commit commits to one vector (keys.VectorData, VectorUsed or VectorPosition) of exactly `slots`
 // values. blinding is nil for positions and required otherwise; it may be zero only where hiding is
 // of no concern (a link's U).
+//
+// The proof of knowledge is checked, since a key that has its bases alone was not compared with the
+// digest of their file (see [keys.LoadBases]).
 func Commit(
 	key *keys.Key, vector int, values []fr.Element, blinding *fr.Element,
 ) (Commitment, error) {
-	var c Commitment
 	opening, err := open(key, vector, values, blinding)
 	if err != nil {
+		return Commitment{}, err
+	}
+	name := digest(key, vector, opening)
+	if known, ok := remembered.find(name); ok {
+		return known, nil
+	}
+	made, err := commit(key, vector, opening)
+	if err != nil {
+		return made, err
+	}
+	if err := verify.Knowledge(key.Verifying, vector, &made.Point, &made.Knowledge); err != nil {
+		return made, fault.New(fault.BadKey, "commitment %d: %v", vector, err).
+			WithHint("remove the key folder and run setup again")
+	}
+	remembered.keep(name, made)
+	return made, nil
+}
+
+func commit(key *keys.Key, vector int, opening []fr.Element) (c Commitment, err error) {
+	bases := &key.Proving.CommitmentKeys[vector]
+	if c.Point, err = combine(bases.Basis, opening); err != nil {
 		return c, err
 	}
-	if c.Point, err = combine(key.Proving.CommitmentKeys[vector].Basis, opening); err != nil {
-		return c, err
-	}
-	c.Knowledge, err = combine(key.Proving.CommitmentKeys[vector].BasisExpSigma, opening)
+	c.Knowledge, err = combine(bases.BasisExpSigma, opening)
 	return c, err
 }
 

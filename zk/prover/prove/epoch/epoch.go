@@ -3,7 +3,6 @@
 package epoch
 
 import (
-	"github.com/consensys/gnark-crypto/ecc/bn254"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	"github.com/consensys/gnark/frontend"
 
@@ -39,27 +38,33 @@ func Link(
 }
 
 // Prove proves one chunk. The proof's commitments are the same points that [Commit] gives for these
-// vectors and blindings. The proofs of knowledge are made here, not by gnark, and hold for these
-// points only. The products are computed here, too, so no false statement can be asked for.
+// vectors and blindings. They and their proofs of knowledge are made here, not by gnark. The
+// products are computed here, too, so no false statement can be asked for.
 func Prove(key *keys.Key, w *Witness) (*proof.Proof, error) {
 	openings, err := w.openings(key)
 	if err != nil {
 		return nil, err
 	}
 	// Made at the same time, since gnark's solver leaves cores idle.
-	known := make(chan error, 1)
-	knowledge := make([]bn254.G1Affine, len(openings))
-	go func() { known <- proveKnowledge(key, openings, knowledge) }()
+	committed := make(chan error, 1)
+	commitments := newCommitments(key, openings)
+	go func() { committed <- commitments.make(key, openings) }()
 	public := w.public()
 	p, err := prove.Groth16(key, w.assignment(public))
-	if failed := <-known; failed != nil {
+	if failed := <-committed; failed != nil {
 		return nil, failed
 	}
 	if err != nil {
 		return nil, err
 	}
-	p.Knowledge, p.Public = knowledge, public
-	return p, prove.Check(key, p)
+	for i := range commitments {
+		p.Commitments = append(p.Commitments, commitments[i].made.Point)
+		p.Knowledge = append(p.Knowledge, commitments[i].made.Knowledge)
+	}
+	p.Public = public
+	err = prove.Check(key, p)
+	commitments.remember(err == nil)
+	return p, err
 }
 
 // openings are what the commitments hold, in order.
@@ -75,17 +80,6 @@ func (w *Witness) openings(key *keys.Key) ([][]fr.Element, error) {
 		}
 	}
 	return out, nil
-}
-
-// proveKnowledge makes the proof of knowledge of each commitment.
-func proveKnowledge(key *keys.Key, openings [][]fr.Element, out []bn254.G1Affine) (err error) {
-	for vector, opening := range openings {
-		if out[vector], err = combine(key.Proving.CommitmentKeys[vector].BasisExpSigma,
-			opening); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // public is gamma, delta, start, a, b.

@@ -5,6 +5,7 @@ package epoch
 import (
 	"testing"
 
+	"github.com/consensys/gnark-crypto/ecc/bn254"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
 	"provenance/zkprover/fault"
@@ -154,9 +155,18 @@ func TestOwnCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Knowledge, p.Public = foreign.Knowledge, public
-	if err := prove.Check(key, p); fault.Of(err).Code != fault.Internal || err == nil {
-		t.Errorf("a proof with another witness's proofs of knowledge: %v", err)
+	own, err := Prove(key, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, points := range map[string][2][]bn254.G1Affine{
+		"commitments":         {foreign.Commitments, foreign.Knowledge},
+		"proofs of knowledge": {own.Commitments, foreign.Knowledge},
+	} {
+		p.Commitments, p.Knowledge, p.Public = points[0], points[1], public
+		if err := prove.Check(key, p); fault.Of(err).Code != fault.Internal || err == nil {
+			t.Errorf("a proof with another witness's %s: %v", what, err)
+		}
 	}
 	bases, err := keys.LoadBases(fixture.KeyDir(t, fixture.EpochShape))
 	if err != nil {
