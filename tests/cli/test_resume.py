@@ -71,6 +71,6 @@ def test_killed_run_is_resumed_proven_and_verified(job: Job, tmp_path: Path) -> 
         assert done.code == 0, done.err
     verdict = job("verify", next((run / "release").glob("*.gguf")), "--evidence", run, "--json")
     assert verdict.code == 0
-    assert "1 resumes" in next(
+    assert ", 1 resume" in next(
         c["text"] for c in verdict.json["claims"] if c["id"] == "history.consistent"
     )
