@@ -106,6 +106,12 @@ VARIABLES: dict[str, tuple[str, str]] = {
         "Proving keys and decoded base models. Safe to delete, but slow to rebuild. Development "
         "keys that are made again are other keys.",
     ),
+    "PROVENANCE_MEMO": (
+        "`$XDG_STATE_HOME/provenance/memo`, else `~/.local/state/provenance/memo`",
+        "Results that `verify` and `gate` keep for the next time, `off` for none. They are "
+        "believed, so it must be a folder of this machine that only you can write to: never one "
+        "that a CI cache restores (security-model.md). Safe to delete.",
+    ),
     "PROVENANCE_CONFIG": (
         "`$XDG_CONFIG_HOME/provenance`, else `~/.config/provenance`",
         "Folder of `config.yaml`, `trust.yaml` and the list of the files that `init` wrote.",

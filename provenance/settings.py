@@ -47,6 +47,8 @@ class Settings:
     password_file: PROVENANCE_PASSWORD_FILE, a 0600 file with the keystore's password; None to ask
         on a TTY.
     rpc_url: PROVENANCE_RPC_URL, None for the embedded chain.
+    memo: PROVENANCE_MEMO, folder of results that verifications keep; None for none (`off`). It is
+        no part of the cache: caches are shared and lie in projects, and what is in it is believed.
     read_urls: PROVENANCE_READ_URLS, endpoints with blanks between, whose answers verification
         compares (docs/formats/trust.md); empty to read from `rpc_url` alone.
     """
@@ -60,6 +62,7 @@ class Settings:
     password_file: Path | None = None
     rpc_url: str | None = None
     read_urls: tuple[str, ...] = ()
+    memo: Path | None = None
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
@@ -99,6 +102,9 @@ class Settings:
             prover_secret=place("PROVENANCE_PROVER_SECRET"),
             password_file=place("PROVENANCE_PASSWORD_FILE", "password_file"),
             rpc_url=env.get("PROVENANCE_RPC_URL") or file.get("rpc_url"),
+            memo=None
+            if env.get("PROVENANCE_MEMO") == "off"
+            else place("PROVENANCE_MEMO") or _user_folder(env, "STATE", ".local/state") / "memo",
             read_urls=tuple((env.get("PROVENANCE_READ_URLS") or file.get("read_urls", "")).split()),
         )
 

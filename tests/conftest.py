@@ -39,6 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ["PROVENANCE_MEMO"] = "off"  # what an earlier test kept would hide a fault
     config.addinivalue_line("markers", "long: takes minutes; runs with --long only")
     config.pluginmanager.register(Order(), "order of groups")
 

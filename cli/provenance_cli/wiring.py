@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from provenance.artifacts.memo import Memo
 from provenance.causes import cause_of
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment, restore_hint
@@ -74,8 +75,20 @@ class _DownReader:
         """Nobody was asked."""
 
 
-def prover_for(settings: Settings, slow: bool) -> ProofVerifier:
+def memo_for(settings: Settings, *, fresh: bool) -> Memo | None:
+    """The results that verifications of this user kept; None if the settings want none.
+
+    Args:
+        fresh: use none of them, and compare them with what is computed.
+    """
+    return None if settings.memo is None else Memo(settings.memo, note, fresh=fresh)
+
+
+def prover_for(settings: Settings, slow: bool, memo: Memo | None = None) -> ProofVerifier:
     """The proof checker: it asks `zkprover`, or with `slow` computes in pure Python.
+
+    Args:
+        memo: roots of weights that need not be computed again.
 
     Raises:
         UnavailableError: the prover binary is missing and `slow` was not asked for.
@@ -83,9 +96,9 @@ def prover_for(settings: Settings, slow: bool) -> ProofVerifier:
     from provenance_zk.checker import ProofChecker, ProverEngine, SlowEngine
     from provenance_zk.prover.client import ZkProver, find_binary
 
-    return ProofChecker(
-        SlowEngine() if slow else ProverEngine(ZkProver(find_binary(settings.zkprover)))
-    )
+    if slow:
+        return ProofChecker(SlowEngine())
+    return ProofChecker(ProverEngine(ZkProver(find_binary(settings.zkprover)), memo))
 
 
 def inspector_for() -> FormatInspector:

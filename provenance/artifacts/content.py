@@ -22,6 +22,7 @@ from provenance.encoding import parse_json, sized, u8, u64
 from provenance.errors import InputError
 from provenance.merkle import Tree
 
+_CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 512  # enough to tell what came in the place of a file
 MAX_HEADER_BYTES = 16 << 20  # a tensor takes about 150 bytes of it
 DTYPE_BYTES = {
@@ -191,15 +192,26 @@ def _refuse_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return result
 
 
-def _hash_range(stream: BinaryIO, info: TensorInfo) -> Digest:
+def tensor_chunks(stream: BinaryIO, info: TensorInfo) -> Iterator[bytes]:
+    """The bytes of a tensor of an open file, in parts of at most 1 MiB.
+
+    Raises:
+        InputError: the file ends before it.
+    """
     stream.seek(info.start)
-    state, left = hashlib.sha256(), info.end - info.start
+    left = info.end - info.start
     while left:
-        chunk = stream.read(min(left, 1 << 20))
+        chunk = stream.read(min(left, _CHUNK_BYTES))
         if not chunk:
             raise InputError("file shrank while it was read", where=info.name)
-        state.update(chunk)
         left -= len(chunk)
+        yield chunk
+
+
+def _hash_range(stream: BinaryIO, info: TensorInfo) -> Digest:
+    state = hashlib.sha256()
+    for chunk in tensor_chunks(stream, info):
+        state.update(chunk)
     return Digest(state.digest())
 
 

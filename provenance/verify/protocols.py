@@ -5,6 +5,7 @@ Unless a docstring says otherwise, their arguments and what they return are atta
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
@@ -143,6 +144,20 @@ class Sampling:
     overall_99: float
 
 
+@dataclass(frozen=True)
+class CommittedTensors:
+    """Table entries that were computed from weights.
+
+    tensors: in the order asked for.
+    kept: how many of them this machine computed in earlier verifications, of the same bytes.
+    since: the earliest day (UTC) on which it did; None if `kept` is 0.
+    """
+
+    tensors: Sequence[Tensor]
+    kept: int = 0
+    since: datetime.date | None = None
+
+
 class ProofVerifier(Protocol):
     """Checks Groth16 evidence off chain. The verifier believes its answers.
 
@@ -169,14 +184,11 @@ class ProofVerifier(Protocol):
 
     def commit_tensors(
         self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
-    ) -> list[Tensor]:
+    ) -> CommittedTensors:
         """Compute the table entries of tensors from safetensors files.
 
         Args:
             tensors: for each tensor its name in the files, and the table entry to compare with.
-
-        Returns:
-            The entry that each tensor has.
 
         Raises:
             NotFound: this checker cannot do it (pure Python hashes too slowly for weights).

@@ -299,12 +299,22 @@ def test_settings_come_from_the_given_environment_only(
     monkeypatch.chdir(tmp_path)  # `make demo` leaves a configuration file in the repository
     settings = Settings.load({"HOME": str(tmp_path)})
     assert settings == Settings(
-        tmp_path / ".local/share/provenance", tmp_path / ".cache/provenance"
+        tmp_path / ".local/share/provenance",
+        tmp_path / ".cache/provenance",
+        memo=tmp_path / ".local/state/provenance/memo",
     )
 
 
+def test_results_are_kept_in_no_project_and_no_cache(tmp_path: Path) -> None:
+    """Caches are shared, and come with a project: what is in there nobody may believe."""
+    config = {"HOME": str(tmp_path), "PROVENANCE_CACHE": str(tmp_path / "project/.state/cache")}
+    memo = Settings.load(config | {"XDG_STATE_HOME": str(tmp_path / "state")}).memo
+    assert memo == tmp_path / "state/provenance/memo"
+    assert Settings.load(config | {"PROVENANCE_MEMO": "off"}).memo is None
+
+
 def test_each_variable_has_its_setting(tmp_path: Path) -> None:
-    paths = ("home", "cache", "trust", "zkprover", "prover_secret", "password_file")
+    paths = ("home", "cache", "trust", "zkprover", "prover_secret", "password_file", "memo")
     texts = {"prover": "unix:/run/prover", "rpc_url": "http://127.0.0.1:1"}
     env = {f"PROVENANCE_{n.upper()}": str(tmp_path / n) for n in paths} | {
         f"PROVENANCE_{n.upper()}": v for n, v in texts.items()

@@ -5,6 +5,7 @@ It serves tests of everything but the proofs.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from provenance.order import epoch_order
 from provenance.signing import Domain, sign_head
 from provenance.verify import Options, Verifier, verify
 from provenance.verify.protocols import (
+    CommittedTensors,
     DataChecker,
     EpochEvidence,
     EvidenceSource,
@@ -78,6 +80,8 @@ class Believer:
         self.samples: list[SampleEvidence] = []
         self.draws = 6
         self.roots: int | None = None  # root of every tensor; None: as in the table
+        self.kept = 0  # as in `CommittedTensors`
+        self.since: datetime.date | None = None
 
     def check_registration(self, evidence: RegistrationEvidence) -> None:
         self.registrations.append(evidence)
@@ -91,9 +95,11 @@ class Believer:
 
     def commit_tensors(
         self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
-    ) -> list[Tensor]:
+    ) -> CommittedTensors:
         made = [tensor for _, tensor in tensors]
-        return made if self.roots is None else [replace(t, root=self.roots) for t in made]
+        if self.roots is not None:
+            made = [replace(t, root=self.roots) for t in made]
+        return CommittedTensors(made, self.kept, self.since)
 
 
 @dataclass

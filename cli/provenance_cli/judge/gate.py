@@ -11,6 +11,7 @@ import typer
 from provenance_cli.judge.options import (
     AllowRollback,
     Evidence,
+    Fresh,
     PolicyFile,
     Release,
     Subject,
@@ -26,6 +27,7 @@ def gate(
     evidence: Evidence = None,
     trust: TrustFile = None,
     release: Release = None,
+    fresh: Fresh = False,
     policy: PolicyFile = None,
     allow_rollback: AllowRollback = False,
     json_out: Annotated[
@@ -48,6 +50,7 @@ def gate(
         policy,
         release,
         allow_rollback=allow_rollback,
+        fresh=fresh,
     )
     verdict = judge(question)
     print(render(verdict), flush=True)

@@ -47,6 +47,12 @@ Nonce = Annotated[
 Slow = Annotated[
     bool, typer.Option("--slow", help="Check proofs in pure Python, about a second each.")
 ]
+Fresh = Annotated[
+    bool,
+    typer.Option(
+        "--fresh", help="Use no result that an earlier verification kept; compare them instead."
+    ),
+]
 PolicyFile = Annotated[
     Path | None,
     typer.Option(

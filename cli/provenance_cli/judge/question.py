@@ -18,6 +18,7 @@ from provenance_cli.wiring import (
     base_folder,
     evidence_folders,
     inspector_for,
+    memo_for,
     prover_for,
     reader_for,
     require_folder,
@@ -38,6 +39,7 @@ class Question:
     openings: a folder of openings, and the nonce that the verifier chose for them.
     slow: check proofs in pure Python.
     allow_rollback: take a trust file older than one that was used before.
+    fresh: compute everything now, also what earlier verifications kept.
     """
 
     subject: str
@@ -50,6 +52,7 @@ class Question:
     openings: tuple[Path | None, str | None] = (None, None)
     slow: bool = False
     allow_rollback: bool = False
+    fresh: bool = False
 
 
 def judge(question: Question) -> Verdict:
@@ -80,7 +83,7 @@ def judge(question: Question) -> Verdict:
         trust=trust,
         reader=reader_for(settings, trust),
         source=FolderSource(folders),
-        prover=prover_for(settings, question.slow),
+        prover=prover_for(settings, question.slow, memo_for(settings, fresh=question.fresh)),
         inspector=inspector_for(),
         policy=load_policy(question.policy_file),
     )

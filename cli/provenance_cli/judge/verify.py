@@ -10,6 +10,7 @@ from provenance_cli.judge.options import (
     AllowRollback,
     Base,
     Evidence,
+    Fresh,
     Nonce,
     Openings,
     PolicyFile,
@@ -35,6 +36,7 @@ def verify(
     openings: Openings = None,
     nonce: Nonce = None,
     slow: Slow = False,
+    fresh: Fresh = False,
     policy: PolicyFile = None,
     allow_rollback: AllowRollback = False,
     json: Json = False,
@@ -54,6 +56,7 @@ def verify(
         (openings, nonce),
         slow,
         allow_rollback,
+        fresh,
     )
     verdict = judge(question)
     print(jsonlib.dumps(verdict.to_json(), indent=2) if json else render(verdict))

@@ -14,7 +14,7 @@ from provenance.errors import NotFound, VerificationError
 from provenance.ids import to_hex, to_word
 from provenance.judgement.verdict import Edge, Grade
 from provenance.verify.at_hand import require_logged
-from provenance.verify.protocols import FormatInspector
+from provenance.verify.protocols import CommittedTensors, FormatInspector
 from provenance.verify.s08_proofs.anchored import Anchored
 from provenance.verify.s08_proofs.run import Run
 
@@ -60,9 +60,16 @@ def _tie(run: Run, what: str, table: TensorTable) -> Edge:
         made = run.case.verifier.prover.commit_tensors(files, sources)
     except NotFound as error:
         return Edge(_KIND, named.name, _name(table), Grade.DECLARED, str(error))
-    _check_roots(what, table, made)
-    note = f"{table.size} roots recomputed from the {what} weights"
+    _check_roots(what, table, made.tensors)
+    note = f"{table.size} roots recomputed from the {what} weights{_earlier(made)}"
     return Edge(_KIND, named.name, _name(table), Grade.RECOMPUTED, note)
+
+
+def _earlier(made: CommittedTensors) -> str:
+    """How many roots were not computed now, if any."""
+    if not made.kept:
+        return ""
+    return f", {made.kept} of them on this machine earlier, since {made.since}"
 
 
 def _folder(run: Run, what: str) -> Path | None:

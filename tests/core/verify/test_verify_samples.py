@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -358,6 +359,15 @@ def test_a_table_is_tied_to_weights_whose_roots_were_recomputed(tmp_path: Path) 
     name = NamedFolder("base", sampled.base, {}).name
     (tie,) = (e for e in verdict.edges if e.parent == name and e.kind == "committed_as")
     assert tie.grade is Grade.RECOMPUTED
+
+
+def test_a_tie_says_which_roots_were_not_computed_now(tmp_path: Path) -> None:
+    base = base_weights(tmp_path)
+    run = Sampled({}, {}, base=str(content_digest(base))).run()
+    run.believer.kept, run.believer.since = 1, datetime.date(2026, 11, 3)
+    verdict = judge(run, file=False, base=base)
+    (tie,) = (e for e in verdict.edges if e.grade is Grade.RECOMPUTED and e.kind == "committed_as")
+    assert "1 of them on this machine earlier, since 2026-11-03" in str(tie.note)
 
 
 def test_weights_with_other_roots_than_the_committed_ones_fail(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from provenance.errors import InputError
 from provenance_trainer.formats.gguf_file import MAX_ITEMS, read_header
 from tests.support.processes.memory import MB, refused_within
 
@@ -49,6 +50,48 @@ def test_a_header_that_fills_a_sparse_file(
 ) -> None:
     file = gguf(tmp_path / "model.gguf", 100 * MB, keys, tensors, rest)
     assert words in refused_within(20 * MB, lambda: read_header(file))
+
+
+def strings(path: Path, items: list[bytes]) -> Path:
+    """A header with an array of these texts, and one key behind it."""
+    rest = key(b"a", ARRAY, array(STRING, len(items)) + b"".join(map(text, items)))
+    rest += key(b"b", STRING, text(b"end"))
+    return gguf(path, 24 + len(rest), 2, 0, rest)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [],
+        [b""] * 5,
+        [b"x" * (n % 700) for n in range(4000)],  # 1.4 MB, so texts lie across every window's end
+        [b"short", b"y" * (3 << 20), b"", b"z" * (1 << 18), b"short"],
+        ["é€😀".encode() * n for n in range(300)],
+    ],
+    ids=["none", "empty", "many", "long", "letters"],
+)
+def test_texts_that_are_read_in_bulk_are_those_of_the_file(
+    tmp_path: Path, items: list[bytes]
+) -> None:
+    fields = read_header(strings(tmp_path / "model.gguf", items)).fields
+    assert fields["a"].value == [item.decode() for item in items]
+    assert fields["b"].value == "end"
+
+
+@pytest.mark.parametrize("at", [0, 3000, 3999])
+def test_a_text_of_a_vocabulary_that_is_not_utf_8(tmp_path: Path, at: int) -> None:
+    items = [b"x" * 100] * 4000
+    items[at] = b"\xff" * 100
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_header(strings(tmp_path / "model.gguf", items))
+
+
+@pytest.mark.parametrize("size", [1, 8, 99, 2**40, 2**64 - 1])
+def test_a_text_of_a_vocabulary_that_ends_behind_the_file(tmp_path: Path, size: int) -> None:
+    rest = key(b"a", ARRAY, array(STRING, 3) + text(b"one") + struct.pack("<Q", size) + b"x")
+    file = gguf(tmp_path / "model.gguf", 24 + len(rest), 1, 0, rest)
+    with pytest.raises(InputError, match=r"does not fit|truncated"):
+        read_header(file)
 
 
 def test_the_limit_of_values_is_for_all_arrays_together(tmp_path: Path) -> None:

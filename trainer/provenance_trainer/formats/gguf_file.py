@@ -42,6 +42,8 @@ _MAX_DIMS = 4
 # values. Headers beyond these limits are refused.
 MAX_HEADER_BYTES = 64 << 20
 MAX_ITEMS = 1 << 21
+_BULK_BYTES = 1 << 18
+_LENGTH = struct.Struct("<Q")
 _SMALLEST_KEY_BYTES = 8 + 4 + 1
 _SMALLEST_TENSOR_BYTES = 8 + 4 + 8 + 4 + 8
 
@@ -148,6 +150,37 @@ class _Cursor:
         except UnicodeError as error:
             raise InputError(f"{what} is not UTF-8", where=self._where) from error
 
+    def texts(self, what: str) -> list[str]:
+        """A count, and as many texts; a vocabulary has 100,000, so they are read in bulk."""
+        count, found = self.items(_LENGTH.size, what), list[str]()
+        while len(found) < count:
+            end = min(self.offset + _BULK_BYTES, self.size, MAX_HEADER_BYTES)
+            taken = _texts_in(self._data[self.offset : end], count - len(found), found)
+            self.offset += taken
+            if not taken:  # one that is longer, or none: `text` says what is wrong with it
+                found.append(self.text(what))
+        return found
+
+
+def _texts_in(data: bytes, most: int, found: list[str]) -> int:
+    """Add the texts that lie in `data` in full, at most `most`; returns how many bytes they take.
+
+    It stops before one that is not UTF-8.
+    """
+    at, unpack, size = 0, _LENGTH.unpack_from, _LENGTH.size
+    for _ in range(most):
+        if at + size > len(data):
+            break
+        end = at + size + unpack(data, at)[0]
+        if end > len(data):
+            break
+        try:
+            found.append(data[at + size : end].decode("utf-8"))
+        except UnicodeError:
+            break
+        at = end
+    return at
+
 
 def read_header(path: Path) -> GgufHeader:
     """Parse keys and tensor infos of a GGUF file (attacker-controlled).
@@ -210,9 +243,7 @@ def _read_value(cursor: _Cursor, where: str) -> Field:
     if item is GGUFValueType.ARRAY:
         raise InputError("nested GGUF arrays are not supported", where=where)
     if item is GGUFValueType.STRING:
-        return Field(
-            item, True, [cursor.text("array item") for _ in range(cursor.items(8, "array items"))]
-        )
+        return Field(item, True, cursor.texts("array items"))
     form = _SCALARS[item]
     width = struct.calcsize(form)
     count = cursor.items(width, "array items")

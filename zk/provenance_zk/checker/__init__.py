@@ -12,6 +12,7 @@ from pathlib import Path
 
 from provenance.artifacts.tensors import Tensor
 from provenance.verify.protocols import (
+    CommittedTensors,
     EpochEvidence,
     RegistrationEvidence,
     SampleEvidence,
@@ -45,6 +46,6 @@ class ProofChecker:
 
     def commit_tensors(
         self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
-    ) -> list[Tensor]:
+    ) -> CommittedTensors:
         """Recompute the commitments to tensors of safetensors files."""
         return self._engine.commit_tensors(files, tensors)

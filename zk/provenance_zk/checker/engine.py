@@ -10,8 +10,10 @@ from typing import Protocol
 import numpy as np
 from py_ecc.optimized_bn128 import optimized_curve as curve
 
+from provenance.artifacts.memo import Memo
 from provenance.artifacts.tensors import Tensor
 from provenance.errors import NotFound, RejectedError, VerificationError
+from provenance.verify.protocols import CommittedTensors
 from provenance_zk.groth16.bases import parse_position_bases
 from provenance_zk.groth16.key import parse_key
 from provenance_zk.groth16.points import Point
@@ -19,6 +21,7 @@ from provenance_zk.groth16.verifier import is_valid_proof
 from provenance_zk.proof_file import ProofFile, point_bytes
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.statements import chunk_count, inverse, p_vector
+from provenance_zk.weights.kept import commit_kept
 from provenance_zk.weights.stages import commit_tensors
 
 
@@ -57,8 +60,8 @@ class Engine(Protocol):
 
     def commit_tensors(
         self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
-    ) -> list[Tensor]:
-        """As `provenance_zk.weights.stages.commit_tensors`.
+    ) -> CommittedTensors:
+        """As `ProofVerifier.commit_tensors`.
 
         Raises:
             NotFound: this engine cannot hash weights.
@@ -67,10 +70,14 @@ class Engine(Protocol):
 
 
 class ProverEngine:
-    """The fast engine: the `zkprover` binary, milliseconds a proof."""
+    """The fast engine: the `zkprover` binary, milliseconds a proof.
 
-    def __init__(self, prover: ZkProver) -> None:
-        self._prover = prover
+    Args:
+        memo: roots that this machine computed before; None to compute all of them.
+    """
+
+    def __init__(self, prover: ZkProver, memo: Memo | None = None) -> None:
+        self._prover, self._memo = prover, memo
 
     def verify(self, words: bytes, proofs: Sequence[ProofFile], mask: int) -> list[bool]:
         """As `Engine` says."""
@@ -94,9 +101,11 @@ class ProverEngine:
 
     def commit_tensors(
         self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
-    ) -> list[Tensor]:
+    ) -> CommittedTensors:
         """As `Engine` says."""
-        return commit_tensors(self._prover, files, tensors)
+        if self._memo is None:
+            return CommittedTensors(commit_tensors(self._prover, files, tensors))
+        return commit_kept(self._prover, self._memo, files, tensors)
 
 
 class SlowEngine:
@@ -121,7 +130,7 @@ class SlowEngine:
 
     def commit_tensors(
         self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
-    ) -> list[Tensor]:
+    ) -> CommittedTensors:
         """Always raises NotFound: plain Python would be too slow."""
         raise NotFound(
             "weights are not hashed in pure Python",

@@ -18,7 +18,7 @@ from provenance.verify.protocols import RegistrationEvidence
 from provenance_zk.checker.engine import Engine, affine_bytes
 from provenance_zk.checker.requirements import Wanted, require_equal, require_key, require_valid
 from provenance_zk.field import R
-from provenance_zk.groth16.key import Key, parse_key
+from provenance_zk.groth16.key import Outline, parse_outline
 from provenance_zk.proof_file import ProofFile, point_bytes
 from provenance_zk.statements import (
     D_MASK,
@@ -50,8 +50,8 @@ def check_registration(engine: Engine, evidence: RegistrationEvidence) -> None:
     require_equal("dataset id", "registration", evidence.dataset_id, registration.dataset_id)
     check = _Check(
         facts,
-        parse_key(require_key(evidence.epoch_words, facts.epoch_key)),
-        parse_key(require_key(evidence.tree_words, facts.tree_key)),
+        parse_outline(require_key(evidence.epoch_words, facts.epoch_key)),
+        parse_outline(require_key(evidence.tree_words, facts.tree_key)),
         challenges(facts.link_seed),
     )
     tree_count = -(-facts.count // check.tree_key.slots)
@@ -71,8 +71,8 @@ class _Check:
     """Compares public inputs and commitments with the registration; verifies no proof itself."""
 
     facts: DatasetFacts
-    epoch_key: Key
-    tree_key: Key
+    epoch_key: Outline
+    tree_key: Outline
     challenge: tuple[int, int]
 
     def tree(self, k: int, proof: ProofFile, last: bool) -> None:

@@ -15,7 +15,7 @@ from provenance.judgement.facts import ModelAnchoringFacts
 from provenance.verify.protocols import SampleEvidence, Sampling
 from provenance_zk.checker.engine import Engine
 from provenance_zk.checker.requirements import Wanted, require_equal, require_key, require_valid
-from provenance_zk.groth16.key import parse_key
+from provenance_zk.groth16.key import parse_outline
 from provenance_zk.kinds import KINDS, RANKS
 from provenance_zk.weights import samples
 from provenance_zk.weights.detection import detection
@@ -133,7 +133,7 @@ class _Check:
 
     def require_shape(self, words: bytes, groups: Sequence[Group], rank: int) -> None:
         """Require a key that opens as many blocks as anchored, in trees of the tensors' depth."""
-        key, slots = parse_key(words), self.evidence.anchoring.slots
+        key, slots = parse_outline(words), self.evidence.anchoring.slots
         for group in groups:
             tensor = self.evidence.merged.tensors[group.tensor]
             depth = samples.key_depth(self.anchoring.kind, tensor, rank)

@@ -20,6 +20,7 @@ from provenance_zk.kinds import KINDS, by_number
 KEY_VERSION = 1
 _MAX_KEY_BYTES = 1 << 16
 _HEADER_WORDS = 7
+_WORDS_OF_SUMS = 4  # I_0 and S, which end the words of an epoch key
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,32 @@ class Key:
     total: Point | None
 
 
+@dataclass(frozen=True)
+class Outline:
+    """What a verifying key is for. Its other points, and whether it is sound, nobody looked at.
+
+    Whoever compares public inputs needs no more. The engine that then checks the proofs reads the
+    whole key, and refuses what `parse_key` refuses.
+
+    Attributes:
+        identity: I_0, the sum of i*K_i over the bases K_i of P; None unless of kind `epoch`.
+        total: S, the sum of K_i; None unless of kind `epoch`.
+    """
+
+    vk_id: KeyId
+    kind: str
+    slots: int
+    depth: int
+    identity: Point | None
+    total: Point | None
+
+
 class _Reader:
     """Reads points from the words of a key, one after the other, and checks each."""
 
-    def __init__(self, words: Sequence[int]) -> None:
+    def __init__(self, words: Sequence[int], at: int = _HEADER_WORDS) -> None:
         self._words = words
-        self._at = _HEADER_WORDS
+        self._at = at
 
     def word(self) -> int:
         self._at += 1
@@ -98,6 +119,29 @@ def parse_key(words: bytes) -> Key:
             that share a base, or digests of bases that are equal or 0.
     """
     values = _words_of(words)
+    key = _read_points(_Reader(values), KeyId(keccak(words)), _read_shape(values))
+    _require_trustworthy(key)
+    return key
+
+
+def parse_outline(words: bytes) -> Outline:
+    """Read what a verifying key (attacker-controlled) is for; takes no multiplication of points.
+
+    Raises:
+        InputError: another layout or number of public inputs than the statement has; I_0 or S is
+            at infinity or not on the curve.
+    """
+    values = _words_of(words)
+    kind, slots, depth = _read_shape(values)
+    identity = total = None
+    if kind == "epoch":
+        reader = _Reader(values, len(values) - _WORDS_OF_SUMS)
+        identity, total = reader.g1("I_0"), reader.g1("S")
+    return Outline(KeyId(keccak(words)), kind, slots, depth, identity, total)
+
+
+def _read_shape(values: Sequence[int]) -> tuple[str, int, int]:
+    """Check header and length; returns (kind, slots, depth)."""
     kind, slots, depth = _read_header(values)
     expected = _expected_words(
         len(KINDS[kind].public(slots)), len(KINDS[kind].commitments), kind == "epoch"
@@ -106,9 +150,7 @@ def parse_key(words: bytes) -> Key:
         raise InputError(
             "key has the wrong length", expected=f"{expected} words", actual=f"{len(values)} words"
         )
-    key = _read_points(_Reader(values), KeyId(keccak(words)), (kind, slots, depth))
-    _require_trustworthy(key)
-    return key
+    return kind, slots, depth
 
 
 def _read_header(values: Sequence[int]) -> tuple[str, int, int]:
