@@ -190,3 +190,61 @@ def verify_inclusion(
         raise VerificationError(
             "inclusion proof leads to another root", expected=root.hex(), actual=node.hex()
         )
+
+
+def verify_consistency(
+    old: int, size: int, proof: Sequence[bytes], old_root: bytes, root: bytes
+) -> None:
+    """Check that a tree extends an older one (RFC 9162 2.1.4.2).
+
+    Args:
+        old, old_root: size and root of the older tree, which the caller knows.
+        size, proof, root: attacker-controlled. The proof is empty where `old` is 0 or `size`.
+
+    Raises:
+        VerificationError: the tree shrank, its proof has another length, or leads to another root.
+    """
+    if not 0 <= old <= size:
+        raise VerificationError("the log shrank", expected=f">= {old}", actual=size)
+    if old in (0, size):
+        same = EMPTY_ROOT if old == 0 else old_root
+        if proof or old_root != same or (size == old and root != same):
+            raise VerificationError(
+                "heads of one size have different roots, or their proof is not empty",
+                expected=same.hex(),
+                actual=root.hex(),
+            )
+        return
+    nodes = list(proof)
+    if old & (old - 1) == 0:
+        nodes.insert(0, old_root)
+    if not nodes or any(len(node) != 32 for node in nodes):
+        raise VerificationError("consistency proof is empty, or a node of it is not 32 bytes")
+    before, after = _climb(old, size, nodes)
+    if before != old_root or after != root:
+        raise VerificationError(
+            "consistency proof leads to other roots",
+            expected=f"{old_root.hex()}, {root.hex()}",
+            actual=f"{before.hex()}, {after.hex()}",
+        )
+
+
+def _climb(old: int, size: int, nodes: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """The roots of both trees by a consistency proof, whose first node is in both of them."""
+    first, last = old - 1, size - 1
+    while first & 1:
+        first, last = first >> 1, last >> 1
+    before = after = nodes[0]
+    for node in nodes[1:]:
+        if last == 0:
+            raise VerificationError("consistency proof is too long", actual=len(nodes))
+        if first & 1 or first == last:
+            before, after = node_hash(node, before), node_hash(node, after)
+            while first and not first & 1:
+                first, last = first >> 1, last >> 1
+        else:
+            after = node_hash(after, node)
+        first, last = first >> 1, last >> 1
+    if last:
+        raise VerificationError("consistency proof is too short", actual=len(nodes))
+    return before, after

@@ -80,6 +80,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "provenance_cli.run.release:release_app",
         "Release the quantized file under your key.",
     ),
+    "cosign": (
+        "provenance_cli.run.cosign:cosign_app",
+        "Have witnesses sign a run's newest head.",
+    ),
     "revoke": (
         "provenance_cli.run.revoke:revoke_app",
         "Revoke a logged record, a dataset or a key, with a reason.",
@@ -107,6 +111,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": (
         "provenance_cli.judge.serve:serve_app",
         "Serve GET /verify/<model_id> and the verdict page.",
+    ),
+    "witness": (
+        "provenance_cli.judge.witness:witness_app",
+        "Be a witness: cosign heads of publishers' runs.",
     ),
 }
 

@@ -16,6 +16,8 @@ from provenance_cli.outputs import try_home
 if TYPE_CHECKING:
     import socket
 
+    from fastapi import FastAPI
+
     from provenance.settings import Settings
     from provenance_api.state import AppState
 
@@ -200,16 +202,20 @@ def link(base: str, model_id: str) -> str:
 
 def run(state: AppState, listener: socket.socket) -> None:
     """Serve until a signal stops the process, then close the database."""
-    import uvicorn
-
     from provenance_api.app import create_app
 
-    config = uvicorn.Config(
-        create_app(state), log_level="warning", server_header=False, timeout_keep_alive=15
-    )
+    try:
+        run_app(create_app(state), listener)
+    finally:
+        state.database.close()
+
+
+def run_app(app: FastAPI, listener: socket.socket) -> None:
+    """Serve an application until a signal stops the process."""
+    import uvicorn
+
+    config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_keep_alive=15)
     try:
         uvicorn.Server(config).run(sockets=[listener])
     except KeyboardInterrupt:
         note("stopped")
-    finally:
-        state.database.close()
