@@ -5,6 +5,7 @@ For development only: its operator makes every block.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -12,7 +13,9 @@ import signal
 import socket
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,9 @@ START_TIMEOUT_S = 30.0
 # Blocks mined after a start. `finalized` is two blocks behind, and must name a block whose state
 # this process has.
 WARM_UP_BLOCKS = 3
+# The shell becomes anvil once it is told to, and ends if whoever started it ends before that. Else
+# no file would name it, and a second anvil would write to the same state.
+_GATED = 'read -r go && exec "$@" < /dev/null'
 
 
 @dataclass(frozen=True)
@@ -41,11 +47,13 @@ class ChainProcess:
     """A running embedded chain: process id, loopback port, start time of the process.
 
     The time is in clock ticks since boot. It tells this process from a later one with the same id.
+    `is_ready` once its clock is set and it has made its first blocks.
     """
 
     pid: int
     port: int
     started: int
+    is_ready: bool = True
 
     @property
     def url(self) -> str:
@@ -90,6 +98,8 @@ def _process_start(pid: int) -> int | None:
 class EmbeddedChain:
     """One anvil below `folder`: `state.json` (chain), `process.json` (pid, port), `anvil.log`.
 
+    Whoever starts it holds `lock` until it is ready, so that never two of them write one state.
+
     `genesis.json` holds the time of its first block.
     """
 
@@ -113,20 +123,42 @@ class EmbeddedChain:
             ConfigError: the port is taken.
         """
         process = self.running()
-        if process is not None:
+        if process is not None and process.is_ready:
             return process
         self._make_folder()
+        with self._lock():
+            process = self.running() or self._start(port)
+            return process if process.is_ready else self._make_ready(process)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Wait until nobody else starts this chain."""
+        with (self.folder / "lock").open("ab") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    def _start(self, port: int) -> ChainProcess:
         port = port or self._last_port() or _free_port()
         if not _is_free(port):
             raise ConfigError(
                 "port is taken", where=f"127.0.0.1:{port}", hint="choose another with --port"
             )
         first = first_time(self.folder)
-        command = [str(find_anvil()), *self._options(port, first)]
+        command = ["/bin/sh", "-c", _GATED, "sh", str(find_anvil()), *self._options(port, first)]
         with (self.folder / "anvil.log").open("ab") as log:
             child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
             )
+        assert child.stdin is not None  # it was asked for
+        with child.stdin as gate:
+            process = self._recorded(child, port)
+            gate.write(b"go\n")
+        # It outlives this object by design; `down` ends and reaps it by its pid.
+        child.returncode = 0
+        return process
+
+    def _recorded(self, child: subprocess.Popen[bytes], port: int) -> ChainProcess:
+        """Write down which process it is, before it begins."""
         started = _process_start(child.pid)
         if started is None:
             raise UnavailableError(
@@ -134,13 +166,18 @@ class EmbeddedChain:
                 where=str(self.folder / "anvil.log"),
                 actual=self._last_words(),
             )
-        process = ChainProcess(child.pid, port, started)
+        process = ChainProcess(child.pid, port, started, is_ready=False)
         write_json(self._process_file, asdict(process))
-        self._await_answer(process, child)
-        # It outlives this object by design; `down` ends and reaps it by its pid.
-        child.returncode = 0
-        self._ask("evm_increaseTime", [hex(max(0, int(time.time()) - first))])
+        return process
+
+    def _make_ready(self, process: ChainProcess) -> ChainProcess:
+        """Set the clock and make the first blocks; also of a chain whose starter was killed."""
+        self._await_answer(process)
+        clock = int(self._ask("eth_getBlockByNumber", ["pending", False])["timestamp"], 16)
+        self._ask("evm_increaseTime", [hex(max(0, int(time.time()) - clock))])
         self.mine(WARM_UP_BLOCKS)
+        process = replace(process, is_ready=True)
+        write_json(self._process_file, asdict(process))
         return process
 
     def _make_folder(self) -> None:
@@ -172,7 +209,7 @@ class EmbeddedChain:
         }
         return [word for name, value in options.items() for word in (f"--{name}", value)]
 
-    def _await_answer(self, process: ChainProcess, child: subprocess.Popen[bytes]) -> None:
+    def _await_answer(self, process: ChainProcess) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         rpc = Rpc(process.url, timeout_s=2.0)
         while True:
@@ -180,7 +217,8 @@ class EmbeddedChain:
                 rpc.chain_id()
                 return
             except ProvenanceError:
-                if child.poll() is not None or time.monotonic() > deadline:
+                is_gone = _process_start(process.pid) != process.started
+                if is_gone or time.monotonic() > deadline:
                     raise UnavailableError(
                         "anvil did not start",
                         where=str(self.folder / "anvil.log"),
