@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from provenance.artifacts.once import reading_once
 from provenance.digest import Digest
 from provenance.errors import UnavailableError
 from provenance.ids import to_hex
@@ -48,7 +49,8 @@ def verify(subject: str, verifier: Verifier, options: Options | None = None) -> 
     Raises:
         InputError: `subject` is neither a readable file nor a digest, or a malformed model file.
     """
-    return verify_artifact(identify(subject, verifier.inspector), verifier, options)
+    with reading_once():
+        return verify_artifact(identify(subject, verifier.inspector), verifier, options)
 
 
 def verify_artifact(
@@ -62,11 +64,12 @@ def verify_artifact(
     first, then the verdict that shows most.
     """
     found: list[tuple[Case, Outcome]] = []
-    for attempt in range(MAX_ATTEMPTS):
-        case = Case(artifact, verifier, options or Options(), attempt)
-        found.append((case, judge(case)))
-        if attempt + 1 >= case.report.logs:
-            break
+    with reading_once():
+        for attempt in range(MAX_ATTEMPTS):
+            case = Case(artifact, verifier, options or Options(), attempt)
+            found.append((case, judge(case)))
+            if attempt + 1 >= case.report.logs:
+                break
     return _verdict(*min(found, key=_rank))
 
 
