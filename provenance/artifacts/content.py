@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
 
+from provenance.artifacts.once import once
 from provenance.causes import stand_in
 from provenance.digest import Digest, open_regular, tagged
 from provenance.encoding import parse_json, sized, u8, u64
@@ -23,6 +27,7 @@ from provenance.errors import InputError
 from provenance.merkle import Tree
 
 _CHUNK_BYTES = 1 << 20
+_LARGE_BYTES = 8 << 20
 _HEAD_BYTES = 512  # enough to tell what came in the place of a file
 MAX_HEADER_BYTES = 16 << 20  # a tensor takes about 150 bytes of it
 DTYPE_BYTES = {
@@ -193,18 +198,17 @@ def _refuse_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def tensor_chunks(stream: BinaryIO, info: TensorInfo) -> Iterator[bytes]:
-    """The bytes of a tensor of an open file, in parts of at most 1 MiB.
+    """The bytes of a tensor of an open file, in parts of at most 1 MiB. Threads may share it.
 
     Raises:
         InputError: the file ends before it.
     """
-    stream.seek(info.start)
-    left = info.end - info.start
-    while left:
-        chunk = stream.read(min(left, _CHUNK_BYTES))
+    at = info.start
+    while at < info.end:
+        chunk = os.pread(stream.fileno(), min(info.end - at, _CHUNK_BYTES), at)
         if not chunk:
             raise InputError("file shrank while it was read", where=info.name)
-        left -= len(chunk)
+        at += len(chunk)
         yield chunk
 
 
@@ -213,6 +217,14 @@ def _hash_range(stream: BinaryIO, info: TensorInfo) -> Digest:
     for chunk in tensor_chunks(stream, info):
         state.update(chunk)
     return Digest(state.digest())
+
+
+def _hash_all(stream: BinaryIO, infos: Sequence[TensorInfo]) -> list[Digest]:
+    """SHA-256 of each tensor of a file, on every core where it is large."""
+    if sum(info.end - info.start for info in infos) < _LARGE_BYTES:
+        return [_hash_range(stream, info) for info in infos]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashlib works without Python's lock
+        return list(threads.map(lambda info: _hash_range(stream, info), infos))
 
 
 def safetensors_files(path: Path) -> list[Path]:
@@ -240,7 +252,8 @@ def _iterate(path: Path) -> Iterator[TensorDigest]:
     seen: dict[str, str] = {}
     for file in safetensors_files(path):
         with open_regular(file) as stream:
-            for info in read_tensor_infos(stream, str(file)):
+            infos = read_tensor_infos(stream, str(file))
+            for info in infos:
                 if info.name in seen:
                     raise InputError(
                         "tensor stands in two files",
@@ -248,7 +261,9 @@ def _iterate(path: Path) -> Iterator[TensorDigest]:
                         actual=f"{seen[info.name]}, {file.name}",
                     )
                 seen[info.name] = file.name
-                yield TensorDigest(info.name, info.dtype, info.shape, _hash_range(stream, info))
+            digests = once(stream, "tensors", partial(_hash_all, stream, infos))
+        for info, digest in zip(infos, digests, strict=True):
+            yield TensorDigest(info.name, info.dtype, info.shape, digest)
 
 
 def content_root(digests: dict[str, TensorDigest]) -> Digest:

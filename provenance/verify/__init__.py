@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from provenance.artifacts.once import reading_once
 from provenance.digest import Digest
 from provenance.errors import UnavailableError
 from provenance.ids import to_hex
@@ -50,7 +51,8 @@ def verify(subject: str, verifier: Verifier, options: Options | None = None) -> 
     Raises:
         InputError: `subject` is neither a readable file nor a digest, or a malformed model file.
     """
-    return verify_artifact(identify(subject, verifier.inspector), verifier, options)
+    with reading_once():
+        return verify_artifact(identify(subject, verifier.inspector), verifier, options)
 
 
 def verify_artifact(
@@ -64,12 +66,13 @@ def verify_artifact(
     first, then the verdict that shows most.
     """
     found: list[_Attempt] = []
-    for attempt in range(MAX_ATTEMPTS):
-        report = Report()
-        case = Case(artifact, verifier, options or Options(), Notes(report), attempt)
-        found.append(_Attempt(case, report, judge(case, report)))
-        if attempt + 1 >= report.logs:
-            break
+    with reading_once():
+        for attempt in range(MAX_ATTEMPTS):
+            report = Report()
+            case = Case(artifact, verifier, options or Options(), Notes(report), attempt)
+            found.append(_Attempt(case, report, judge(case, report)))
+            if attempt + 1 >= report.logs:
+                break
     return _verdict(min(found, key=lambda attempt: attempt.rank))
 
 

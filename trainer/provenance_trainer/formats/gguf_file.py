@@ -13,11 +13,13 @@ import math
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType
 
+from provenance.artifacts.once import once
 from provenance.digest import open_regular
 from provenance.errors import InputError
 from provenance.windows import FileBytes
@@ -191,7 +193,7 @@ def read_header(path: Path) -> GgufHeader:
             not aligned.
     """
     with open_regular(path) as stream:
-        return _read_header(stream, str(path))
+        return once(stream, "gguf header", partial(_read_header, stream, str(path)))
 
 
 def _read_header(stream: BinaryIO, where: str) -> GgufHeader:
