@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from mutation import contracts
 from mutation.bench import TESTS
+from mutation.faults import FaultError
 from mutation.switched import coinbase, reads_blocks, switched
 
 from tests.support.places import REPO
@@ -93,3 +95,13 @@ def test_a_mutant_that_changes_no_expression_is_left_out() -> None:
 def test_functions_may_read_the_coinbase() -> None:
     source = "function f() internal pure returns (bool) { return pureGold; }"
     assert reads_blocks(source) == source.replace(" pure ", " view ")
+
+
+def test_a_run_goes_on_by_numbers() -> None:
+    todo = contracts.tasks("contracts/libraries/datasets/Epochs.sol")
+    assert contracts.numbered(todo, "") == todo
+    assert contracts.numbered(todo, "2,4-6") == [todo[1], *todo[3:6]]
+    assert contracts.numbered(todo, f"{len(todo)}") == todo[-1:]
+    for wrong in ("0", f"1-{len(todo) + 1}", "2-1", "a", "1,", "-3", "1;2"):
+        with pytest.raises(FaultError, match="--numbers"):
+            contracts.numbered(todo, wrong)
