@@ -28,16 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rule", default="", help="part of a rule's name; circuits only")
     parser.add_argument("--numbers", default="", help="such as 3,7-9; contracts only")
     parser.add_argument("--list", action="store_true", help="show the mutants and run nothing")
-    parser.add_argument("--jobs", type=int, default=1, help="mutants of circuits at a time")
+    parser.add_argument("--jobs", type=int, default=1, help="mutants at a time")
     options = parser.parse_args(arguments)
     try:
         if options.numbers:
-            return contracts.run(options.only, options.list, options.numbers)
+            return contracts.run(options.only, options.list, options.jobs, options.numbers)
         todo = [task for task in overlay.tasks(options.only) if options.rule in task.mutant.rule]
         circuits = overlay.run(todo, options.list, options.jobs)
         if options.rule:
             return circuits
-        return max(circuits, contracts.run(options.only, options.list))
+        return max(circuits, contracts.run(options.only, options.list, options.jobs))
     except FaultError as fault:
         print(fault)
         return 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from mutation import contracts
-from mutation.bench import TESTS
+from mutation.bench import ALL, TESTS
 from mutation.faults import FaultError
 from mutation.switched import coinbase, reads_blocks, switched
 
@@ -68,8 +68,8 @@ def test_every_contract_has_mutants_and_tests() -> None:
         source = sources[name]
         found = [(m.rule, source[m.start : m.end].strip(" ,")) for m in contracts.mutants(source)]
         assert (rule, what) in found, name
-    for tests in TESTS.values():
-        assert list((REPO / "contracts" / "test" / tests).rglob("*.t.sol")), tests
+    for tests in (ALL, *(pattern for patterns in TESTS.values() for pattern in patterns)):
+        assert list((REPO / "contracts" / "test").glob(f"{tests}.t.sol")), tests
 
 
 def test_mutants_of_one_expression_wait_for_their_coinbase() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 
 from mutation.bench import Bench
 from mutation.faults import FaultError
@@ -106,8 +108,9 @@ def numbered(todo: Sequence[Task], numbers: str) -> list[Task]:
     return [task for number, task in enumerate(todo, 1) if number in chosen]
 
 
-def run(only: str, only_list: bool, numbers: str = "") -> int:
-    """Run the mutants of files with `only` in their path, or some of them, see `numbered`.
+def run(only: str, only_list: bool, jobs: int, numbers: str = "") -> int:
+    """Run the mutants of files with `only` in their path, or some of them, see `numbered`; `jobs`
+    at a time.
 
     Returns exit code 1 if one survives that is not listed as equivalent, or one is killed that is.
     Raises FaultError if the tests fail without a mutant, or a number is wrong.
@@ -119,5 +122,19 @@ def run(only: str, only_list: bool, numbers: str = "") -> int:
         show(todo)
         return 0
     with tempfile.TemporaryDirectory() as place:
-        bench = Bench(Path(place), todo)
-        return report("contracts", len(todo), ((task, bench.outcome(task)) for task in todo))
+        first = Bench(Path(place, "0"), todo)
+        benches = Queue[Bench]()
+        benches.put(first)
+        for job in range(1, jobs):
+            benches.put(first.copied(Path(place, f"{job}")))
+
+        def outcome(task: Task) -> str:
+            bench = benches.get()
+            try:
+                return bench.outcome(task)
+            finally:
+                benches.put(bench)
+
+        with ThreadPoolExecutor(jobs) as pool:
+            outcomes = zip(todo, pool.map(outcome, todo), strict=True)
+            return report("contracts", len(todo), outcomes)
