@@ -258,9 +258,9 @@ class Snapshot:
         """Anchorings of an epoch so far."""
         return int(self._read("ledger", "anchoringCount", run_id, epoch))
 
-    def batch_verifier(self) -> Address:
-        """Address of the contract that checks several proofs at once for the ledger."""
-        return Address(self._read("ledger", "batchVerifier"))
+    def batch_verifier(self, contract: str = "ledger") -> Address:
+        """Address of the contract that checks several proofs at once for `ledger` or `models`."""
+        return Address(self._read(contract, "batchVerifier"))
 
     def is_chunk_proved(self, run_id: RunId, epoch: int, number: int, c: int) -> bool:
         """Whether the ledger accepted chunk `c` of an anchoring."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from mutation import contracts
-from mutation.bench import TESTS
+from mutation.bench import ALL, TESTS
+from mutation.faults import FaultError
 from mutation.switched import coinbase, reads_blocks, switched
 
 from tests.support.places import REPO
@@ -66,8 +68,8 @@ def test_every_contract_has_mutants_and_tests() -> None:
         source = sources[name]
         found = [(m.rule, source[m.start : m.end].strip(" ,")) for m in contracts.mutants(source)]
         assert (rule, what) in found, name
-    for tests in TESTS.values():
-        assert list((REPO / "contracts" / "test" / tests).rglob("*.t.sol")), tests
+    for tests in (ALL, *(pattern for patterns in TESTS.values() for pattern in patterns)):
+        assert list((REPO / "contracts" / "test").glob(f"{tests}.t.sol")), tests
 
 
 def test_mutants_of_one_expression_wait_for_their_coinbase() -> None:
@@ -93,3 +95,13 @@ def test_a_mutant_that_changes_no_expression_is_left_out() -> None:
 def test_functions_may_read_the_coinbase() -> None:
     source = "function f() internal pure returns (bool) { return pureGold; }"
     assert reads_blocks(source) == source.replace(" pure ", " view ")
+
+
+def test_a_run_goes_on_by_numbers() -> None:
+    todo = contracts.tasks("contracts/libraries/datasets/Epochs.sol")
+    assert contracts.numbered(todo, "") == todo
+    assert contracts.numbered(todo, "2,4-6") == [todo[1], *todo[3:6]]
+    assert contracts.numbered(todo, f"{len(todo)}") == todo[-1:]
+    for wrong in ("0", f"1-{len(todo) + 1}", "2-1", "a", "1,", "-3", "1;2"):
+        with pytest.raises(FaultError, match="--numbers"):
+            contracts.numbered(todo, wrong)

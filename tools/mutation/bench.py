@@ -6,9 +6,11 @@ The contracts are compiled with little optimization: once for all mutants that c
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,24 +20,36 @@ from mutation.source import ROOT
 from mutation.switched import coinbase, reads_blocks, switched
 from mutation.task import Task
 
-# Which tests are run first against the mutants of a file: those of the first entry in its path.
+# Which tests are run first against the mutants of a file: those of the first entry in its path, as
+# patterns of their names below contracts/test, one after the other.
 TESTS = {
-    "libraries/datasets": "ledger",
-    "libraries/models": "models",
-    "libraries/log": "registry",
-    "libraries/groth16": "groth16",
-    "ProofLedger": "ledger",
-    "DatasetAudits": "ledger",
-    "ModelLedger": "models",
-    "ProvenanceRegistry": "registry",
-    "BatchVerifier": "groth16",
-    "": "",  # all
+    "datasets/EpochsAtOnce": ("ledger/ProofLedgerAtOnce", "ledger/*"),
+    "datasets/Epochs": ("ledger/ProofLedger[EA]*", "ledger/*"),
+    "libraries/datasets": ("ledger/*",),
+    "libraries/models": ("models/*",),
+    "libraries/log": ("registry/Rfc6962", "registry/*"),
+    "groth16/Bn254": ("groth16/Bn254", "groth16/*"),
+    "groth16/Groth16Batch": ("groth16/Groth16Batch", "groth16/*"),
+    "groth16/Groth16": ("groth16/Groth16", "groth16/*"),
+    "keys/VerifyingKey": ("groth16/VerifyingKey", "groth16/*"),
+    "libraries/keys": ("keys/*",),
+    "seeds/BlockHashes": ("registry/*Draw",),
+    "libraries/seeds": ("ledger/ProofLedger[ED]*", "ledger/*"),
+    "ProofLedger": ("ledger/*",),
+    "DatasetAudits": ("ledger/Dataset*", "ledger/*"),
+    "ModelLedger": ("models/*",),
+    "ProvenanceRegistry": ("registry/*",),
+    "BatchVerifier": ("groth16/BatchVerifier", "groth16/*"),
+    "": (),
 }
+ALL = "**/*"
 CHEAP = (
     "optimizer: { enabled: true, runs: 1, details: { yul: true, yulDetails: "
     '{ stackAllocation: true, optimizerSteps: "dhfoDgvul" } } },'
 )
 
+
+_FAILED = re.compile(r"\s+\d+\) \w+\(")  # how the test runner shows a test that failed
 
 QUICK, THOROUGH = "8", "256"  # how often fuzzers run
 SWITCH = (
@@ -72,8 +86,15 @@ class Bench:
             if not name.startswith("contracts/types/"):  # operators have to be pure
                 source = reads_blocks(switched(source, inside))
             path.write_text(source, encoding="utf-8")
-        if self.failing("", "", THOROUGH):
+        if self.failing(ALL, "", THOROUGH):
             raise FaultError("contracts/test: the tests fail without a mutant")
+
+    def copied(self, folder: Path) -> Bench:
+        """The same in another folder, with all that was compiled."""
+        other = copy.copy(self)
+        other._folder = folder
+        shutil.copytree(self._folder, folder, symlinks=True)
+        return other
 
     def outcome(self, task: Task) -> str:
         """`survives`, `is killed` or `does not compile`."""
@@ -93,34 +114,43 @@ class Bench:
     def _judged(self, task: Task, turned_on: str) -> str:
         """By the tests that are likely to notice it, then by all."""
         likely = next(tests for part, tests in TESTS.items() if part in task.name)
-        if self.failing(likely, turned_on, QUICK) or self.failing("", turned_on, THOROUGH):
-            return "is killed"
-        return "survives"
+        killed = any(self.failing(tests, turned_on, QUICK) for tests in likely)
+        return "is killed" if killed or self.failing(ALL, turned_on, THOROUGH) else "survives"
 
     def failing(self, tests: str, turned_on: str, runs: str) -> bool:
-        """Whether a test of this folder fails.
+        """Whether one of some tests fails; the first one that does ends them.
 
         Args:
-            tests: a folder of contracts/test, or "" for all.
+            tests: a pattern of their names below contracts/test.
             turned_on: the coinbase of a mutant, or "" for none.
             runs: how often fuzzers run.
 
         Raises:
             DoesNotCompile: no test was run.
         """
-        files = sorted((self._folder / "contracts" / "test" / tests).rglob("*.t.sol"))
+        files = sorted((self._folder / "contracts" / "test").glob(f"{tests}.t.sol"))
         names = [str(f.relative_to(self._folder)) for f in files]
-        done = subprocess.run(
-            ["npx", "hardhat", "test", "solidity", *names],
+        command = [self._folder / "node_modules/.bin/hardhat", "test", "solidity", *names]
+        with subprocess.Popen(
+            command,
             cwd=self._folder,
             env={**os.environ, "MUTANT_COINBASE": turned_on, "MUTANT_RUNS": runs},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-        )
-        if done.returncode == 0:
+            process_group=0,
+        ) as process:
+            assert process.stdout is not None
+            output = list[str]()
+            for line in process.stdout:
+                output.append(line)
+                if _FAILED.match(line):  # what the other tests say does not matter
+                    os.killpg(process.pid, signal.SIGKILL)
+                    return True
+        if process.returncode == 0:
             return False
-        if " failing" not in done.stdout + done.stderr:
-            raise DoesNotCompile((done.stdout + done.stderr)[-2000:])
+        if not any(" failing" in line for line in output):
+            raise DoesNotCompile("".join(output)[-2000:])
         return True
 
 

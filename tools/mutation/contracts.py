@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 
 from mutation.bench import Bench
+from mutation.faults import FaultError
 from mutation.source import ROOT, WEAKER, Mutant, closing, in_order, parts
 from mutation.task import Task, report, show, source_of, tasks_of
 
@@ -88,17 +91,50 @@ def tasks(only: str) -> list[Task]:
     return out
 
 
-def run(only: str, only_list: bool) -> int:
-    """Run the mutants of files with `only` in their path.
+def numbered(todo: Sequence[Task], numbers: str) -> list[Task]:
+    """Some of the mutants: `3,7-9` means number 3 and numbers 7 to 9, from 1; "" means all.
+
+    Raises FaultError if it is no such text, or names a number that there is not.
+    """
+    if not numbers:
+        return list(todo)
+    chosen = set[int]()
+    for text in numbers.split(","):
+        if not (match := re.fullmatch(r"(\d+)(?:-(\d+))?", text)):
+            raise FaultError(f"--numbers {numbers}: expected such as 3,7-9")
+        chosen.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+    if not chosen or min(chosen) < 1 or max(chosen) > len(todo):
+        raise FaultError(f"--numbers {numbers}: there are numbers 1 to {len(todo)}")
+    return [task for number, task in enumerate(todo, 1) if number in chosen]
+
+
+def run(only: str, only_list: bool, jobs: int, numbers: str = "") -> int:
+    """Run the mutants of files with `only` in their path, or some of them, see `numbered`; `jobs`
+    at a time.
 
     Returns exit code 1 if one survives that is not listed as equivalent, or one is killed that is.
-    Raises FaultError if the tests fail without a mutant.
+    Raises FaultError if the tests fail without a mutant, or a number is wrong.
     """
     # Those that change no expression come last: each, and whatever follows it, is compiled anew.
     todo = sorted(tasks(only), key=lambda task: not task.mutant.inside)
+    todo = numbered(todo, numbers)
     if only_list or not todo:
         show(todo)
         return 0
     with tempfile.TemporaryDirectory() as place:
-        bench = Bench(Path(place), todo)
-        return report("contracts", len(todo), ((task, bench.outcome(task)) for task in todo))
+        first = Bench(Path(place, "0"), todo)
+        benches = Queue[Bench]()
+        benches.put(first)
+        for job in range(1, jobs):
+            benches.put(first.copied(Path(place, f"{job}")))
+
+        def outcome(task: Task) -> str:
+            bench = benches.get()
+            try:
+                return bench.outcome(task)
+            finally:
+                benches.put(bench)
+
+        with ThreadPoolExecutor(jobs) as pool:
+            outcomes = zip(todo, pool.map(outcome, todo), strict=True)
+            return report("contracts", len(todo), outcomes)

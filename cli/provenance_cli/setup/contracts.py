@@ -13,6 +13,10 @@ from typing import Any
 
 import typer
 
+from provenance.chain.artifact import ARTIFACTS, JUDGE, Addresses
+from provenance.chain.contracts import Reader
+from provenance.chain.session import connect, load_deployment
+from provenance.chain.web3_adapter import Rpc
 from provenance.errors import UnavailableError
 from provenance.settings import Settings
 from provenance_cli.options import Json
@@ -128,30 +132,45 @@ def _without_metadata(code: bytes | bytearray) -> bytes:
     return bytes(code[:-length]) if length < len(code) else bytes(code)
 
 
+def compare(compiled: Mapping[str, Any], rpc: Rpc, addresses: Addresses) -> dict[str, str]:
+    """What `match` says of each deployed contract, the judges of both ledgers included.
+
+    The address of a judge is an immutable value, which `match` does not compare, so the judge's own
+    code is compared as well. A ledger whose code is another's may name any judge: then there is
+    none.
+
+    Args:
+        compiled: the compiler's output of each contract by its name.
+        rpc: the endpoint, whose answers are attacker-controlled.
+        addresses: where the contracts are.
+    """
+    found = {
+        name: match(compiled[name], rpc.code(addresses[contract]))
+        for contract, name in ARTIFACTS.items()
+    }
+    snapshot = Reader(rpc, addresses).latest()
+    for contract in ("ledger", "models"):
+        name, verdict = ARTIFACTS[contract], "none"
+        if found[name] != "none":
+            verdict = match(compiled[JUDGE], rpc.code(snapshot.batch_verifier(contract)))
+        found[f"{JUDGE} of {name}"] = verdict
+    return found
+
+
 @app.command()
 def verify(json: Json = False) -> None:
-    """Compile registry, ledger and batch verifier, and compare them with the code
-    on chain.
+    """Compile the contracts, and compare each with the code on chain: registry,
+    proof ledger, dataset audits, model ledger, and the batch verifier of each
+    ledger.
 
     `match` means equal but for the metadata hash, `exact_match` equal with it.
     Exit code 1: one contract is neither.
     """
-    from provenance.chain.contracts import Reader
-    from provenance.chain.session import connect, load_deployment
-
     settings = Settings.load()
     deployment = load_deployment(settings)
     rpc = connect(settings, note)
     note("compiling the contracts")
-    compiled = compile_sources()
-    places = {
-        "ProvenanceRegistry": deployment.registry,
-        "ProofLedger": deployment.ledger,
-        # Its address is an immutable value of the ledger, which `match` does not compare. So its
-        # own code is compared as well.
-        "BatchVerifier": Reader(rpc, deployment.addresses).latest().batch_verifier(),
-    }
-    found = {name: match(compiled[name], rpc.code(address)) for name, address in places.items()}
+    found = compare(compile_sources(), rpc, deployment.addresses)
     result(
         {"format": "provenance-contracts/1", "contracts": found},
         json,

@@ -147,7 +147,8 @@ library Bn254 {
     function _requireGas(uint256 price) private view {
         unchecked {
             uint256 required = price + price / 63 + 1_000; // prices are small
-            if (gasleft() < required) revert LowGas(required, gasleft());
+            uint256 left = gasleft();
+            if (left < required) revert LowGas(required, left);
         }
     }
 

@@ -64,6 +64,11 @@ contract Groth16Test is Test {
             inputs[j] += Bn254.R;
             vm.expectRevert(abi.encodeWithSelector(Groth16.NotInField.selector, j, inputs[j]));
             _h.verify(_key, proof, ALL, inputs);
+            inputs[j] = 0;
+            Groth16Harness.Proof memory ofZero = _prove(0, inputs, [uint256(1), 2, 3]);
+            inputs[j] = Bn254.R;
+            vm.expectRevert(abi.encodeWithSelector(Groth16.NotInField.selector, j, Bn254.R));
+            _h.verify(_key, ofZero, ALL, inputs);
         }
     }
 

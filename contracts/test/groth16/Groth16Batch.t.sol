@@ -60,13 +60,13 @@ contract Groth16BatchTest is BatchFixture {
             for (uint256 i = 0; i < 5; ++i) {
                 for (uint256 times = 1; times <= 4; times += 3) {
                     uint256[][] memory batch = honest(0, 3);
-                    uint256 value = batch[j][INPUTS + i] + times * Bn254.R;
-                    batch[j][INPUTS + i] = value;
-                    vm.expectRevert(
-                        abi.encodeWithSelector(Groth16Batch.InputNotInField.selector, j, i, value)
-                    );
-                    verifier.verifyBatch(keys[0], pack(batch), ALL);
+                    _expectNotInField(batch, j, i, batch[j][INPUTS + i] + times * Bn254.R);
                 }
+                uint256[][] memory ofZero = honest(0, 3);
+                uint256[] memory inputs = inputsOf(j);
+                inputs[i] = 0;
+                ofZero[j] = prove(0, inputs, scalarsOf(j), j);
+                _expectNotInField(ofZero, j, i, Bn254.R);
             }
         }
     }
@@ -151,6 +151,19 @@ contract Groth16BatchTest is BatchFixture {
             if (reason.length != 0)
                 assertTrue(bytes4(reason) == Bn254.LowGas.selector, "another reason");
         }
+    }
+
+    /// A batch with input i of proof j changed to this value.
+    function _expectNotInField(
+        uint256[][] memory batch,
+        uint256 j,
+        uint256 i,
+        uint256 value
+    ) private {
+        batch[j][INPUTS + i] = value;
+        bytes4 refused = Groth16Batch.InputNotInField.selector;
+        vm.expectRevert(abi.encodeWithSelector(refused, j, i, value));
+        verifier.verifyBatch(keys[0], pack(batch), ALL);
     }
 
     function _expectBytes(bytes memory reason, bytes memory items) private {

@@ -107,6 +107,14 @@ contract Groth16Harness {
         return loaded.id;
     }
 
+    function g1At(address key, uint256 offset) external view returns (uint256[2] memory) {
+        return VerifyingKey.g1(VerifyingKey.load(key), offset);
+    }
+
+    function g2At(address key, uint256 offset) external view returns (uint256[4] memory) {
+        return VerifyingKey.g2(VerifyingKey.load(key), offset);
+    }
+
     function add(
         uint256[2] calldata p,
         uint256[2] calldata q

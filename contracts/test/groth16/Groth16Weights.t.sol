@@ -100,6 +100,15 @@ contract Groth16WeightsTest is BatchFixture {
         assertTrue(_seed(_id(0), words) != seed, "word");
     }
 
+    /// The same points as another commitment, or under another key, have other weights.
+    function testFuzz_keyAndCommitmentMakeAnotherSeed(uint256 i, bytes32 id) public view {
+        vm.assume(i != 0 && KeyId.unwrap(_id(0)) != id);
+        (uint256[2][] memory points, uint256[2][] memory poks) = _known();
+        bytes32 seed = Groth16.knowledgeSeed(_id(0), 0, points, poks);
+        assertTrue(Groth16.knowledgeSeed(_id(0), i, points, poks) != seed, "commitment");
+        assertTrue(Groth16.knowledgeSeed(KeyId.wrap(id), 0, points, poks) != seed, "key");
+    }
+
     function _known()
         private
         view

@@ -65,8 +65,12 @@ contract VerifyingKeyTest is Test {
         _expectWord(1, uint256(Kinds.LAST) + 1, "kind");
         _expectWord(1, 2, "length"); // a tree key has no bases
         _expectWord(4, 6, "length");
+        _expectWord(4, Kinds.MAX_PUBLIC, "length"); // so many are allowed, but not there
+        _expectWord(4, Kinds.MAX_PUBLIC + 1, "count");
         _expectWord(4, type(uint256).max, "count");
         _expectWord(5, 2, "length");
+        _expectWord(5, 64, "length");
+        _expectWord(5, 65, "count");
         _expectWord(5, type(uint256).max, "count");
         _expectWord(6, 1, "flags");
         _expectWord(6, 2, "flags");
@@ -128,6 +132,42 @@ contract VerifyingKeyTest is Test {
     function test_deltaEqualToTheGeneratorIsRefused() public {
         _put(17, _sim.g2Neg(1));
         _expect("delta = generator");
+    }
+
+    /// A point with three of its four words is another point, here one that is not on the twist.
+    function test_deltaBesideTheGenerator() public {
+        _put(17, _sim.g2Neg(1));
+        for (uint256 i = 17; i < 21; ++i) _expectMalformed(i, 8);
+    }
+
+    function test_opposites() public pure {
+        uint256[4] memory p = [uint256(1), 2, 3, 0];
+        assertTrue(VerifyingKey.isOpposite(p, [uint256(1), 2, Bn254.Q - 3, 0]), "opposite");
+        for (uint256 i = 0; i < 4; ++i) {
+            uint256[4] memory q = [uint256(1), 2, Bn254.Q - 3, 0];
+            q[i] = 5;
+            assertTrue(!VerifyingKey.isOpposite(p, q), "another word");
+        }
+        assertTrue(!VerifyingKey.isOpposite(p, p), "equal");
+    }
+
+    /// A point that does not lie in the key is no memory behind it.
+    function test_pointsBehindTheKey() public {
+        address target = _deploy();
+        bytes memory refused = abi.encodeWithSelector(
+            VerifyingKey.BadKey.selector,
+            keccak256(abi.encodePacked(_words)),
+            "length"
+        );
+        uint256 length = _words.length;
+        assertEq(_h.g1At(target, length - 2)[1], _words[length - 1], "the last G1");
+        assertEq(_h.g2At(target, length - 4)[3], _words[length - 1], "the last G2");
+        for (uint256 i = 1; i <= 4; ++i) {
+            vm.expectRevert(refused);
+            _h.g2At(target, length - 4 + i);
+            vm.expectRevert(refused);
+            _h.g1At(target, length - 2 + i);
+        }
     }
 
     function test_gammaMayBeTheGenerator() public {

@@ -53,6 +53,20 @@ contract ProofLedgerKeysTest is LedgerFixture, KeyRefusals {
         _expectKey(5, 2, 0, "slots");
     }
 
+    /// The words of a proof would be read at other places than they are written to.
+    function test_keysWithOtherCommitments() public {
+        Simulator.Setup memory setup = setups[uint256(Pin.Tree)];
+        (setup.g, setup.s) = (new uint256[](1), new uint256[](1));
+        (setup.g[0], setup.s[0]) = (2, 11);
+        bytes memory key = sim.keyBytes(setup);
+        expectKeyRefused("ProofLedger", address(registry), key, "commitments");
+        setup = setups[uint256(Pin.Epoch)];
+        (setup.g, setup.s) = (new uint256[](2), new uint256[](2));
+        (setup.g[0], setup.s[0], setup.g[1], setup.s[1]) = (2, 11, 2, 12);
+        key = sim.keyBytes(setup);
+        expectKeyRefused("ProofLedger", address(registry), key, "commitments");
+    }
+
     function _expectKey(uint256 pin, uint256 word, uint256 value, string memory rule) private {
         bytes memory key = sim.keyBytes(setups[pin]);
         if (word == 4) {

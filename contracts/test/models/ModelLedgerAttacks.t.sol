@@ -98,23 +98,18 @@ contract ModelLedgerAttacksTest is ModelFixture {
     }
 
     function test_shapes() public {
-        uint64[6] memory rows = [uint64(0), 10, 2 ** 32, 2 ** 63, 10, 10];
-        uint64[6] memory columns = [uint64(64), 0, 33, type(uint64).max, 64, 64];
-        for (uint256 i = 0; i < 6; ++i) {
-            bool merges = i == 5;
+        uint64[7] memory rows = [uint64(0), 10, 2 ** 32, 2 ** 63, 10, 10, 10];
+        uint64[7] memory columns = [uint64(64), 0, 33, type(uint64).max, 64, 64, 64];
+        uint64[7] memory ranks = [uint64(0), 0, 0, 0, 8, 65, 0]; // an adapter of rank 0 is none
+        for (uint256 i = 0; i < 7; ++i) {
+            bool merges = i >= 5;
             IModelLedger.Sample memory x = item(
                 merges ? MERGE : QUANTIZE,
                 merges ? _mergeSeed : _seed,
                 0,
                 0
             );
-            (x.rows, x.columns) = (rows[i], columns[i]);
-            x.rank =
-                i == 4
-                    ? 8
-                    : merges
-                        ? 65
-                        : 0;
+            (x.rows, x.columns, x.rank) = (rows[i], columns[i], ranks[i]);
             bytes4 shape = IModelLedger.BadShape.selector;
             _expect(
                 abi.encodeWithSelector(shape, 0, x.rows, x.columns, x.rank),
@@ -122,6 +117,13 @@ contract ModelLedgerAttacksTest is ModelFixture {
                 x
             );
         }
+    }
+
+    /// A tensor may have 2^32 blocks. This one is in no table.
+    function test_theLargestShape() public {
+        IModelLedger.Sample memory x = item(QUANTIZE, _seed, 0, 0);
+        (x.rows, x.columns) = (2 ** 32, 32);
+        _expect(abi.encodeWithSelector(IModelLedger.NotInTable.selector, 0, 0), QUANTIZE, x);
     }
 
     function test_keys() public {

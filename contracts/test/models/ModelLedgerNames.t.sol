@@ -114,6 +114,17 @@ contract ModelLedgerNamesTest is ModelFixture {
         assertTrue(Tensors.isBefore(other, name) == !before, "larger");
     }
 
+    /// Seven blocks in a page, and 16 children of a node.
+    function test_depthOfATree() public pure {
+        uint256 most = 7;
+        for (uint8 depth = 1; depth <= 7; ++depth) {
+            most *= 16;
+            assertEq(uint256(Tensors.depthOf(most)), depth, "a full tree");
+            assertEq(uint256(Tensors.depthOf(most + 1)), depth + 1, "one block more");
+        }
+        assertEq(uint256(Tensors.depthOf(1)), 1, "one block");
+    }
+
     function _isBefore(bytes memory name, bytes memory other) private pure returns (bool) {
         for (uint256 i = 0; i < name.length && i < other.length; ++i) {
             if (name[i] != other[i]) return name[i] < other[i];

@@ -113,6 +113,32 @@ contract ProvenanceRegistryDrawTest is RegistryFixture, History {
         _expectBlockhash();
     }
 
+    /// BLOCKHASH answers 0, and so does a history contract that nobody fills.
+    function test_historyOfAChainWithoutHashesIsNotUsed() public {
+        vm.roll(1_001);
+        vm.setBlockhash(1_000, 0);
+        registry = ProvenanceRegistry(deploy("ProvenanceRegistry", abi.encode(address(0))));
+        assertTrue(!registry.usesHistory(), "no hash is no proof that it works");
+    }
+
+    /// A fork may let the history contract know more. A draw that was missed must stay missed.
+    function test_aLongerHistoryDoesNotMoveTheWindow() public {
+        vm.roll(1_002 + 8_192);
+        _expectMissed(hex"60015f5260205ff3"); // answers each number with 1
+        vm.roll(1_002 + 8_191);
+        assertEq(registry.drawSeed(runId), _seed(bytes32(uint256(1))), "the last block");
+    }
+
+    /// Only an answer of one word is a hash: no revert that says something, and no other length.
+    function test_otherAnswersAreNoHashes() public {
+        vm.roll(1_003);
+        _expectMissed(hex"60015f5260205ffd");
+        _expectMissed(hex"60ff5f53601f5ff3");
+        _expectMissed(hex"60ff5f5360215ff3");
+        _expectMissed(hex"60ff5f5360405ff3");
+        _expectMissed("");
+    }
+
     function test_fallbackWindow() public {
         _recreate("");
         vm.roll(1_002 + 257);
@@ -147,6 +173,14 @@ contract ProvenanceRegistryDrawTest is RegistryFixture, History {
 
     function _storeDrawBlock() private {
         _storeDrawBlock(BLOCK_HASH);
+    }
+
+    /// With this code at the history contract's address, put there later.
+    function _expectMissed(bytes memory code) private {
+        vm.etch(HISTORY, code);
+        bytes4 missed = IProvenanceRegistry.DrawMissed.selector;
+        vm.expectRevert(abi.encodeWithSelector(missed, runId, 1_002, block.number));
+        registry.drawSeed(runId);
     }
 
     function _expectBlockhash() private {

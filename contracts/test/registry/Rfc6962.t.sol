@@ -95,7 +95,13 @@ contract Rfc6962Test is Test {
     function test_shrinkingIsNotConsistent() public view {
         bytes32[] memory none = new bytes32[](0);
         assertTrue(!_h.isConsistent(2, _leaves[0], 1, _leaves[0], none), "2 to 1");
+        // The hashes fit: the new root is a node over the old one.
+        bytes32[] memory proof = new bytes32[](2);
+        (proof[0], proof[1]) = (_leaves[0], _leaves[1]);
+        bytes32 above = _node(_leaves[0], _leaves[1]);
+        assertTrue(!_h.isConsistent(3, _leaves[0], 2, above, proof), "3 to 2");
         assertTrue(!_h.isConsistent(1, _leaves[0], 2, _leaves[0], none), "empty proof");
+        assertTrue(!_h.isConsistent(3, _leaves[0], 4, _leaves[0], none), "not read either");
         assertTrue(!_h.isConsistent(1, _leaves[0], 1, _leaves[1], none), "same size, other root");
     }
 
@@ -119,6 +125,29 @@ contract Rfc6962Test is Test {
                 bytes32[] memory proof = ReferenceTree.consistency(leaves, m, n);
                 bytes32 old = ReferenceTree.root(leaves, 0, m);
                 assertTrue(!_h.isConsistent(m, old, 100, root, proof), "consistency");
+            }
+        }
+    }
+
+    /// Whoever says a root chooses it. It must be that of a tree of the size that is said: a root
+    /// above the right one, with a proof that is one node longer, would hide the leaves beside it.
+    function test_rootsAboveTheTree() public view {
+        bytes32[] memory leaves = _many;
+        bytes32 beside = keccak256("hidden");
+        for (uint64 n = 1; n <= 9; ++n) {
+            bytes32 root = _node(beside, ReferenceTree.root(leaves, 0, n));
+            for (uint64 i = 0; i < n; ++i) {
+                bytes32[] memory proof = ReferenceTree.inclusion(leaves, i, n);
+                proof = _resize(proof, proof.length + 1);
+                proof[proof.length - 1] = beside;
+                assertTrue(!_h.isIncluded(leaves[i], i, n, root, proof), "inclusion");
+            }
+            for (uint64 m = 1; m < n; ++m) {
+                bytes32 old = _node(beside, ReferenceTree.root(leaves, 0, m));
+                bytes32[] memory proof = ReferenceTree.consistency(leaves, m, n);
+                proof = _resize(proof, proof.length + 1);
+                proof[proof.length - 1] = beside;
+                assertTrue(!_h.isConsistent(m, old, n, root, proof), "consistency");
             }
         }
     }
@@ -175,6 +204,10 @@ contract Rfc6962Test is Test {
         );
         proof[noise % proof.length] ^= bytes32(uint256(1) << (noise >> 248));
         assertTrue(!_h.isIncluded(leaves[i], i, n, root, proof), "flipped bit");
+    }
+
+    function _node(bytes32 left, bytes32 right) private pure returns (bytes32) {
+        return sha256(abi.encodePacked(bytes1(0x01), left, right));
     }
 
     function _resize(

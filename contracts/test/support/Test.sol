@@ -20,6 +20,10 @@ interface Vm {
     function warp(uint256 timestamp) external;
     function chainId(uint256 id) external;
     function etch(address target, bytes calldata code) external;
+    function mockCall(address target, bytes calldata data, bytes calldata answer) external;
+    function mockCallRevert(address target, bytes calldata data, bytes calldata reason) external;
+    function clearMockedCalls() external;
+    function setBlockhash(uint256 number, bytes32 hash) external;
     function assume(bool condition) external pure;
     function expectRevert(bytes calldata data) external;
     function recordLogs() external;
