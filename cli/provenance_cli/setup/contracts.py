@@ -15,8 +15,8 @@ import typer
 
 from provenance.chain.artifact import ARTIFACTS, JUDGE, Addresses
 from provenance.chain.contracts import Reader
+from provenance.chain.rpc import Rpc
 from provenance.chain.session import connect, load_deployment
-from provenance.chain.web3_adapter import Rpc
 from provenance.errors import UnavailableError
 from provenance.settings import Settings
 from provenance_cli.options import Json
