@@ -4,7 +4,7 @@ Each prints its inputs, its medians and their targets. None is a test.
 
     python benchmarks/run.py               run all
     python benchmarks/run.py NAME ..       run some: journal, cli, overhead, proofs, zk, peers,
-                                           gas, million, verify, service, tests
+                                           gas, million, verify, demo, service, tests
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path[:0] = [str(folder) for folder in Path(__file__).resolve().parents[:2]]
 NAMES = (
     *("journal", "cli", "overhead", "proofs", "zk", "peers", "gas"),
-    *("million", "verify", "service", "tests"),
+    *("million", "verify", "demo", "service", "tests"),
 )
 
 
@@ -28,7 +28,8 @@ def main() -> None:
     for name in wanted:
         print(f"== {name}", flush=True)
         begin = time.monotonic()
-        importlib.import_module(f"bench_{name}").main()
+        module, function = ("verify", "demo") if name == "demo" else (name, "main")
+        getattr(importlib.import_module(f"bench_{module}"), function)()
         print(f"== {name} took {time.monotonic() - begin:.0f} s\n", flush=True)
 
 

@@ -55,6 +55,19 @@ def once(stream: BinaryIO, what: Hashable, compute: Callable[[], T]) -> T:
     return result
 
 
+def known_facts(stream: BinaryIO) -> set[Hashable] | None:
+    """What steps found to hold for this very file, and may add to; None if nothing is remembered.
+
+    Threads may share it.
+    """
+    found = _FOUND.get()
+    state = None if found is None else _state(os.fstat(stream.fileno()))
+    if found is None or state is None:
+        return None
+    facts: set[Hashable] = found.setdefault((state, "facts"), set())
+    return facts
+
+
 def _state(status: os.stat_result) -> tuple[int, ...] | None:
     """What changes if anybody writes to a file; None if it may have changed within a step."""
     if max(status.st_mtime_ns, status.st_ctime_ns) > time.time_ns() - _YOUNG_NS:

@@ -74,6 +74,17 @@ def test_a_file_exchanged_for_another_is_read_again(file: Path, tmp_path: Path) 
         assert contents(file, log) == b"other"
 
 
+@pytest.mark.parametrize("field", [1, 2, 6], ids=["inode", "device", "size"])
+def test_two_files_of_the_same_times_are_two(file: Path, field: int) -> None:
+    status = file.stat()
+    fields = [*status]
+    fields[field] += 1
+    times = {"st_mtime_ns": status.st_mtime_ns, "st_ctime_ns": status.st_ctime_ns}
+    other = once_module._state(os.stat_result(fields, times))
+    assert other is not None
+    assert other != once_module._state(status)
+
+
 def test_a_young_file_is_read_each_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write within one step of the clock changes no time."""
     monkeypatch.setattr(once_module, "_YOUNG_NS", 3600 * 10**9)

@@ -30,8 +30,9 @@ from provenance_trainer.formats.gguf_model import (
     Key,
     ModelFolder,
     open_model,
+    tensor_bits,
     tensor_names,
-    tensor_values,
+    values_of,
 )
 from provenance_trainer.formats.gguf_rope import rope_factors
 from provenance_trainer.model.weights import atomic_file
@@ -101,7 +102,12 @@ def computed(model: ModelFolder, plan: PlannedTensor) -> np.ndarray:
         if factors is None:
             raise ValueError(f"{plan.name} has no source")  # only a plan with factors has no source
         return factors
-    values = tensor_values(model, plan.name, plan.source)
+    return computed_of(model, plan, tensor_bits(model, plan.name, plan.source))
+
+
+def computed_of(model: ModelFolder, plan: PlannedTensor, bits: np.ndarray) -> np.ndarray:
+    """As `computed`, of the bits that `tensor_bits` read."""
+    values = values_of(bits, f"{model.path} {plan.source}")
     if plan.type is GGMLQuantizationType.F32:
         return np.ascontiguousarray(values)
     return quantize_q8_0(values, plan.name)

@@ -116,17 +116,35 @@ def tensor_values(model: ModelFolder, gguf_name: str, name: str) -> np.ndarray:
     Raises:
         InputError: the tensor is not bfloat16, or holds NaN or infinity.
     """
-    bits = model.weights.bf16_bits(name)
+    return values_of(tensor_bits(model, gguf_name, name), f"{model.path} {name}")
+
+
+def values_of(bits: np.ndarray, where: str) -> np.ndarray:
+    """Float32 values of bfloat16 bits (uint16, of any shape), exactly.
+
+    Raises:
+        InputError: they hold NaN or infinity.
+    """
     values = (bits.astype(np.uint32) << 16).view(np.float32)
     if not np.isfinite(values).all():
-        raise InputError("weights hold NaN or infinity", where=f"{model.path} {name}")
-    if not model.shape.architecture.interleaved:
-        return values
-    if ".attn_q." in gguf_name:
-        return _interleave(values, model.shape.heads)
-    if ".attn_k." in gguf_name:
-        return _interleave(values, model.shape.kv_heads)
+        raise InputError("weights hold NaN or infinity", where=where)
     return values
+
+
+def tensor_bits(model: ModelFolder, gguf_name: str, name: str) -> np.ndarray:
+    """Bits (uint16) of one bfloat16 tensor, with rows in the order of GGUF.
+
+    Raises:
+        InputError: the tensor is not bfloat16.
+    """
+    bits = model.weights.bf16_bits(name)
+    if not model.shape.architecture.interleaved:
+        return bits
+    if ".attn_q." in gguf_name:
+        return _interleave(bits, model.shape.heads)
+    if ".attn_k." in gguf_name:
+        return _interleave(bits, model.shape.kv_heads)
+    return bits
 
 
 def _interleave(values: np.ndarray, heads: int) -> np.ndarray:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import numpy as np
 from gguf.constants import GGMLQuantizationType, GGUFValueType
 
-from provenance.digest import OwnPath
+from provenance.artifacts.once import known_facts
+from provenance.digest import OwnPath, open_regular, sha256
 from provenance.errors import InputError, ProvenanceError
 from provenance.progress import Progress
 from provenance_trainer.formats.deployed import (
@@ -26,6 +28,7 @@ from provenance_trainer.formats.gguf import (
     FREE_PREFIXES,
     PlannedTensor,
     computed,
+    computed_of,
     export_gguf,
     plan_tensors,
     read_claims,
@@ -39,7 +42,13 @@ from provenance_trainer.formats.gguf_file import (
     read_tensor,
 )
 from provenance_trainer.formats.gguf_keys import metadata, sliding_window
-from provenance_trainer.formats.gguf_model import Key, ModelFolder, open_model, tensor_names
+from provenance_trainer.formats.gguf_model import (
+    Key,
+    ModelFolder,
+    open_model,
+    tensor_bits,
+    tensor_names,
+)
 from provenance_trainer.formats.gguf_rope import rope_of
 from provenance_trainer.formats.tokenizer.keys import tokenizer_form_faults, tokenizer_keys
 
@@ -142,27 +151,60 @@ def compare_gguf(
     for name in sorted(header.tensors.keys() - plans.keys()):
         found.append(Mismatch(name, None, "tensor", "absent", "present"))
 
-    reading = Lock()  # descriptors of a held file may share one position
-
-    def compare(plan: PlannedTensor) -> list[Mismatch]:
-        entry = header.tensors.get(plan.name)
-        wrong = _compare_shape(plan, entry)
-        if entry is None or wrong or plan.source in adapted:
-            return wrong
-        with reading:
-            actual = read_tensor(gguf_file, entry)
-        return _compare_values(model, plan, actual)
-
+    with open_regular(gguf_file) as stream:
+        comparison = _Comparison(model, gguf_file, header, adapted, known_facts(stream))
     # numpy computes without Python's lock. Few threads, because each holds a tensor in float32.
     threads = ThreadPoolExecutor(_THREADS)
     try:
-        for wrong in threads.map(compare, plans.values()):
+        for wrong in threads.map(comparison.of, plans.values()):
             found += wrong
             if len(found) >= limit:
                 break
     finally:
         threads.shutdown(cancel_futures=True)
     return found[:limit]
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """Compares tensors of a file with those computed from a model. Threads may share it.
+
+    equal: (tensor, type, SHA-256 of bits) of what was quantized and found in this very file before
+        in this verification. Most tensors of base and merged model have the same bits.
+    reading: descriptors of a held file may share one position.
+    """
+
+    model: ModelFolder
+    file: Path
+    header: GgufHeader
+    adapted: frozenset[str]
+    equal: set[Hashable] | None
+    reading: Lock = field(default_factory=Lock)
+
+    def of(self, plan: PlannedTensor) -> list[Mismatch]:
+        """The differences of one tensor."""
+        entry = self.header.tensors.get(plan.name)
+        wrong = _compare_shape(plan, entry)
+        if entry is None or wrong or plan.source in self.adapted:
+            return wrong
+        if plan.source is None:
+            return _compare_values(plan, computed(self.model, plan), self._read(entry))
+        bits = tensor_bits(self.model, plan.name, plan.source)
+        if self.equal is None:
+            return self._of_bits(plan, entry, bits)
+        fact = (plan.name, plan.type, sha256(bits.tobytes()))
+        if fact in self.equal:
+            return []
+        if not (wrong := self._of_bits(plan, entry, bits)):
+            self.equal.add(fact)
+        return wrong
+
+    def _of_bits(self, plan: PlannedTensor, entry: TensorEntry, bits: np.ndarray) -> list[Mismatch]:
+        return _compare_values(plan, computed_of(self.model, plan, bits), self._read(entry))
+
+    def _read(self, entry: TensorEntry) -> bytes:
+        with self.reading:
+            return read_tensor(self.file, entry)
 
 
 def _keys(model: ModelFolder) -> list[Key]:
@@ -218,8 +260,8 @@ def _compare_shape(plan: PlannedTensor, entry: TensorEntry | None) -> list[Misma
     return [Mismatch(plan.name, None, "type and shape", expected, actual)]
 
 
-def _compare_values(model: ModelFolder, plan: PlannedTensor, data: bytes) -> list[Mismatch]:
-    expected = computed(model, plan).reshape(-1).view(np.uint8)
+def _compare_values(plan: PlannedTensor, values: np.ndarray, data: bytes) -> list[Mismatch]:
+    expected = values.reshape(-1).view(np.uint8)
     actual = np.frombuffer(data, dtype=np.uint8)
     differs = expected != actual
     return [_locate(plan, int(np.argmax(differs)), expected, actual)] if differs.any() else []
