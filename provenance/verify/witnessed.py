@@ -67,6 +67,7 @@ def _times(
         with suppress(ProvenanceError):  # a file that cannot be read adds none
             for each in evidence.cosignatures():
                 given = each.cosignature
+                # Only the signature decides; what cannot count is not worth checking one.
                 counts = each.head == head and given.witness in witnesses.keys
                 is_later = found.get(given.witness, 0) < given.time <= latest
                 if counts and is_later and given.is_of(text):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from provenance.causes import cause_of
-from provenance.errors import Conflict, InputError, ProvenanceError, VerificationError
+from provenance.errors import Conflict, InputError, ProvenanceError
 from provenance.ids import from_hex, to_hex
 from provenance.layout import read_json, write_json
 from provenance.log.witness.cosignature import Cosignature
@@ -119,8 +119,6 @@ class Memory:
             size, root = self._last(step.origin)
             if step.old != size:
                 raise Stale(step.origin, size, step.old)
-            if step.size == 0 and step.root != EMPTY_ROOT:
-                raise VerificationError("root of an empty log is wrong", where=step.origin)
             verify_consistency(size, step.size, step.proof, root, step.root)
             if (step.size, step.root) != (size, root) or not self._path(step.origin).exists():
                 self._remember(step)

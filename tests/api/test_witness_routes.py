@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -144,5 +145,7 @@ def test_a_body_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatc
         "scheme": "http",
         "root_path": "",
     }
+    began = time.monotonic()
     asyncio.run(app(scope, receive, send))
+    assert time.monotonic() - began < 10
     assert sent[0]["status"] == 408

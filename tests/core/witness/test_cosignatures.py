@@ -17,7 +17,7 @@ from provenance.log.witness.kept import (
     keep,
     parse_cosigned,
 )
-from provenance.log.witness.note import MAX_SIGNATURES, Note, SignatureLine
+from provenance.log.witness.note import MAX_SIGNATURES, Note, SignatureLine, from_base64
 from provenance.signing import Domain
 from tests.support.core.witnesses import MadeWitness, text_of
 
@@ -140,6 +140,25 @@ def changed_keys() -> dict[str, str]:
 def test_verifier_keys_have_one_form(text: str) -> None:
     with pytest.raises(InputError):
         WitnessKey.parse(text)
+
+
+def test_a_key_made_of_parts_is_checked_too() -> None:
+    with pytest.raises(InputError, match="no name of a witness"):
+        WitnessKey("a b", W1.public)
+    with pytest.raises(InputError, match="not an Ed25519 public key"):
+        WitnessKey("w", W1.public[:31])
+
+
+def test_the_id_alone_names_no_key() -> None:
+    line = SignatureLine.parse(W1.line(TEXT, 77))
+    assert Cosignature.read(SignatureLine("other", line.key_id, line.signature), W1.key) is None
+
+
+@pytest.mark.parametrize("text", ["AB==", "AAB=", "AA", "AA=", "A A=", "AA==\n", "-_=="])
+def test_base64_has_one_form(text: str) -> None:
+    assert from_base64("AA==") == b"\0"
+    with pytest.raises(InputError):
+        from_base64(text)
 
 
 LINE = W1.line(TEXT, 77)

@@ -25,7 +25,7 @@ from provenance.log.c2sp import signed_checkpoint
 from provenance.log.tree import Head
 from provenance.log.witness.cosignature import Cosignature
 from provenance.log.witness.note import MAX_NOTE_BYTES, Note, SignatureLine
-from provenance.log.witness.request import MAX_PROOF_LINES, AddCheckpoint
+from provenance.log.witness.request import MAX_PROOF_LINES, MAX_REQUEST_BYTES, AddCheckpoint
 from provenance.merkle import Tree
 from provenance.signing import Domain, head_digest, sign_head
 from provenance.witness.key import WitnessSigner, create_witness_key, load_witness_key
@@ -296,6 +296,11 @@ def test_requests_in_another_form_are_refused(place: Place, data: bytes) -> None
     assert type(caught.value) is InputError
     assert trusted is place.run.trust
     assert place.reads == 0
+
+
+def test_a_request_is_measured_before_it_is_read() -> None:
+    with pytest.raises(InputError, match="request is too large"):
+        AddCheckpoint.parse(b"x" * (MAX_REQUEST_BYTES + 1))
 
 
 def test_a_request_comes_back(place: Place) -> None:
