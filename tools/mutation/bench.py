@@ -130,7 +130,7 @@ class Bench:
         """
         files = sorted((self._folder / "contracts" / "test").glob(f"{tests}.t.sol"))
         names = [str(f.relative_to(self._folder)) for f in files]
-        command = [self._folder / "node_modules/.bin/hardhat", "test", "solidity", *names]
+        command = [f"{self._folder}/node_modules/.bin/hardhat", "test", "solidity", *names]
         with subprocess.Popen(
             command,
             cwd=self._folder,
