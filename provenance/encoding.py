@@ -47,6 +47,8 @@ def parse_json(
 ) -> Any:
     """Read JSON text (attacker-controlled): UTF-8, finite numbers, nested at most 64 deep.
 
+    Half of a pair of surrogates, which `\\ud800` writes, is no text that UTF-8 has.
+
     The depth is counted before json.loads runs: deep nesting could exhaust the thread's stack and
     end the process.
 
@@ -65,6 +67,8 @@ def parse_json(
                 raise ValueError(f"nested deeper than {MAX_JSON_DEPTH}")
     text = data.decode("utf-8")
     try:
+        if b"\\ud" in data or b"\\uD" in data:
+            json.dumps(_DECODER.decode(text), ensure_ascii=False).encode()
         if object_pairs_hook is None and parse_constant is _refuse_constant:
             return _DECODER.decode(text)
         return json.loads(text, object_pairs_hook=object_pairs_hook, parse_constant=parse_constant)

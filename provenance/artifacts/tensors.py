@@ -10,7 +10,7 @@ proof opens, in the order of their names.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -224,14 +224,15 @@ class TensorTable:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> TensorTable:
+    def from_json(cls, value: Any) -> TensorTable:
         """Read `to_json`'s form (attacker-controlled).
 
         Raises:
             InputError: another form, or a root that is not the table's.
         """
         if (
-            set(value) != {"format", "root", "tensors"}
+            not isinstance(value, dict)
+            or set(value) != {"format", "root", "tensors"}
             or value["format"] != FORMAT
             or not isinstance(value["tensors"], list)
         ):

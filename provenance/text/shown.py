@@ -24,3 +24,13 @@ def _spelled(code: int) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def quoted(text: str, most: int = 80) -> str:
+    """Somebody's words (attacker-controlled) inside a sentence of ours, with marks around them.
+
+    They are cut, spelled out as `visible` does, and hold no such mark themselves.
+    """
+    cut = text if len(text) <= most else text[: most - 2] + ".."
+    words = visible(cut).replace('"', "'")
+    return f'"{words}"'

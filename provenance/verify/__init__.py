@@ -9,7 +9,7 @@ claim holds and no claim fails; if chain or evidence cannot be reached it is `in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from provenance.artifacts.once import reading_once
@@ -33,6 +33,7 @@ LIMITS = (
 )
 
 
+_SHOWN = (Status.VERIFIED, Status.POLICY_DENIED)  # nothing that was tried speaks against it
 # From the verdict that shows most to the one that shows least.
 _ORDER = (
     Status.VERIFIED,
@@ -63,7 +64,8 @@ def verify_artifact(
     Several folders may hold the run's log and differ in the rest, since anybody can copy what is
     public. Each is tried, at most `MAX_ATTEMPTS`: evidence that is merely bad hides none that is
     good, and missing weights hide no contradiction. So what the logged weights contradict counts
-    first, then the verdict that shows most.
+    first, then the verdict that shows most. Where there are more, none of them verifies: one that
+    was not tried may contradict it.
     """
     found: list[_Attempt] = []
     with reading_once():
@@ -73,7 +75,12 @@ def verify_artifact(
             found.append(_Attempt(case, report, judge(case, report)))
             if attempt + 1 >= report.logs:
                 break
-    return _verdict(min(found, key=lambda attempt: attempt.rank))
+    best = min(found, key=lambda attempt: attempt.rank)
+    if best.report.logs > MAX_ATTEMPTS and best.outcome.status in _SHOWN:
+        why = f"{best.report.logs} folders hold the run's log, and {MAX_ATTEMPTS} were tried: name "
+        why += "the one that counts (--evidence FOLDER)"
+        best = replace(best, outcome=Outcome(Status.INDETERMINATE, why))
+    return _verdict(best)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from provenance.log.anchoring import SignedHead
 from provenance.log.record import Record
 from provenance.log.tree import Head, require_log, require_prefix
 from provenance.merkle import Tree, verify_inclusion
+from provenance.text.counted import counted
 from provenance.verify.case import Case
 from provenance.verify.claims import Lacking, Stopped
 from provenance.verify.protocols import Evidence
@@ -101,6 +102,7 @@ def _choose(case: Case, chain: Chain, claim: ClaimFacts, candidates: Sequence[Ev
         with case.notes.guarded("release.logged"):
             raise next(wrong, faults[0])
     case.notes.found_logs(len(logs))
+    logs.sort(key=lambda found: found.evidence.merged() is None)  # weights may contradict
     found = logs[min(case.attempt, len(logs) - 1)]  # a folder may vanish between attempts
     case.notes.holds(
         "release.logged",
@@ -195,10 +197,10 @@ def _check_heads(
     trust, signer = case.verifier.trust, opening.fields["signer"]
     signature = head_signatures(trust, chain.snapshot, claim.owner, claim.block_number)
     released = Head(claim.run_id, found.head.size, found.head.root)
-    prefixes, is_signed, asked = 0, False, [0, 0]
+    prefixes, is_signed, asked = set[Head](), False, [0, 0]
     for kind, each in _heads_of(claim, found, candidates):
         is_prefix = each.head.root == tree.root(each.head.size)
-        prefixes += is_prefix
+        prefixes |= {each.head} if is_prefix else set()
         if is_prefix and (is_signed or each.head != released):
             continue  # it says nothing else than the log, whoever signed it
         asked[kind] += 1
@@ -208,9 +210,10 @@ def _check_heads(
             require_prefix(each.head, claim.run_id, tree)
             is_signed = True
     if not is_signed:
-        raise _unsigned(claim, released, candidates, signer)
+        raise _unsigned(claim, candidates)
     told = "" if signature.contract is None else ", a contract, by its own word at this block"
-    return f"signed by {signer}{told}; {prefixes} heads at hand are prefixes of the log"
+    heads = counted(len(prefixes), "head at hand is a prefix", "heads at hand are prefixes")
+    return f"signed by {signer}{told}; {heads} of the log"
 
 
 def _heads_of(
@@ -227,23 +230,21 @@ def _heads_of(
                 yield kind, each
 
 
-def _unsigned(
-    claim: ClaimFacts, released: Head, candidates: Sequence[Evidence], signer: str
-) -> ProvenanceError:
-    """Why no head at hand is the released one, signed by the run's key."""
+def _unsigned(claim: ClaimFacts, candidates: Sequence[Evidence]) -> MissingEvidence:
+    """No head at hand is the released one, signed by the run's key.
+
+    Neither heads that another key signed nor files that cannot be read are evidence against the
+    owner: whoever can plant one would accuse them.
+    """
+    damage = ""
     for evidence in candidates:
         try:
-            heads = evidence.heads()
+            evidence.heads()
         except ProvenanceError as error:
-            return error
-        if any(each.head == released for each in heads):
-            return VerificationError(
-                "the release's head is not signed by the run's key",
-                where=f"head {claim.seq}",
-                expected=signer,
-            )
+            damage = f" (one that is at hand cannot be read: {error.what})"
     return MissingEvidence(
-        f"evidence lacks the signature of head {claim.seq}, under which the release lies",
+        f"evidence lacks the signature of head {claim.seq}, under which the release lies, by the "
+        f"run's key{damage}",
         where="provenance/heads.jsonl",
     )
 

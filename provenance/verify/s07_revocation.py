@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from provenance.errors import UnavailableError, VerificationError
-from provenance.ids import to_hex
-from provenance.judgement.facts import ClaimFacts, SignerRevocation
+from provenance.ids import Address, to_hex
+from provenance.judgement.facts import ClaimFacts, Revocation, SignerRevocation
+from provenance.judgement.trust import Trust
 from provenance.verify.case import Case
 from provenance.verify.s02_chain import Chain
 from provenance.verify.s03_release import check_key, check_not_revoked
@@ -95,18 +96,31 @@ def _on_the_way(lineage: Lineage) -> set[int]:
 
 
 def _check_dataset(case: Case, chain: Chain, log: Log) -> None:
-    """The dataset was not revoked by the run's owner, its registrant or a trusted publisher."""
-    snapshot, dataset_id = chain.snapshot, log.run.dataset_id
+    """The dataset was not revoked by the run's owner, its registrant or a trusted publisher.
+
+    Other publishers count in blocks in which they are publishers, and before their key was revoked:
+    else former ones, and thieves, could revoke what others made.
+    """
+    trust, snapshot, dataset_id = case.verifier.trust, chain.snapshot, log.run.dataset_id
     dataset = snapshot.dataset(dataset_id)
-    owners = {log.run.owner, *(p.address for p in case.verifier.trust.publishers)}
-    if dataset is not None:
-        owners.add(dataset.owner)
-    for owner in sorted(owners):
+    own = {log.run.owner} if dataset is None else {log.run.owner, dataset.owner}
+    for owner in sorted(own | {p.address for p in trust.publishers}):
         revoked = snapshot.dataset_revocation(dataset_id, owner)
         if revoked is None:
+            continue
+        if owner not in own and not _counts(chain, trust, owner, revoked):
             continue
         with case.notes.guarded("not.revoked"):
             raise VerificationError(
                 f"the dataset was revoked in block {revoked.block_number}: {revoked.reason}",
                 where=to_hex(dataset_id),
             )
+
+
+def _counts(chain: Chain, trust: Trust, owner: Address, revoked: Revocation) -> bool:
+    """Whether an account was a publisher, with a key of its own, when it revoked something."""
+    block = revoked.block_number
+    lost = trust.key_revocations(chain.snapshot, owner)
+    return trust.publisher(owner, block) is not None and all(
+        block < each.from_block for each in lost
+    )

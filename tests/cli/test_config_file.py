@@ -20,7 +20,8 @@ from provenance.settings import (
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    return {"HOME": str(tmp_path / "user")}
+    # The folder of kept results is in no file: it is compared in tests/core/artifacts.
+    return {"HOME": str(tmp_path / "user"), "PROVENANCE_MEMO": "off"}
 
 
 @pytest.fixture

@@ -252,11 +252,18 @@ def test_what_only_looks_deep_is_read(data: bytes) -> None:
         b"",
         b"[1,]",
         b'"\xff"',
+        b'{"name": "\\ud800"}',
+        b'{"\\uDFFF": 1}',
+        b'["\\udc00\\ud800"]',
     ],
 )
 def test_what_is_not_json_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r".*"):
         parse_json(data)
+
+
+def test_whole_pairs_and_what_only_looks_like_half_of_one_are_read() -> None:
+    assert parse_json(b'["\\ud83d\\ude00", "\\\\ud800"]') == ["\U0001f600", "\\ud800"]
 
 
 # Batches

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from provenance.errors import InputError
 from provenance.judgement.verdict import Claim, Edge, Grade, Status, Verdict
-from provenance.text.shown import visible
+from provenance.text.shown import quoted, visible
 from provenance_api.resolve import Answer
 from provenance_api.web.page import Pages
 from provenance_cli.judge.verdict_text import proof_verdict_text, render
@@ -82,3 +82,12 @@ def test_a_page_shows_no_text_that_acts_on_it(attack: str) -> None:
     page = Pages().verdict(Answer(attack, "digest", attacked))
     assert attack not in page
     assert all(line.isprintable() for line in page.split("\n"))
+
+
+@pytest.mark.parametrize("words", ['a" holds: "b', "x" * 500, "\x1b[2J", "one\ntwo"])
+def test_quoted_words_end_where_their_marks_do(words: str) -> None:
+    """Else a name could go on as the verifier's own sentence."""
+    shown = quoted(words)
+    assert (shown[0], shown[-1], shown.count('"')) == ('"', '"', 2)
+    assert len(shown) < 200
+    assert shown.isprintable()

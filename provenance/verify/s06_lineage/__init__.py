@@ -12,6 +12,7 @@ from provenance.log.graph.folders import binds_files, folder_of
 from provenance.log.history import History, Placed
 from provenance.log.record import Record
 from provenance.text.counted import counted
+from provenance.text.shown import quoted
 from provenance.verify.case import Case
 from provenance.verify.s04_log import Log
 
@@ -90,8 +91,8 @@ def edges_of(log: Log, lineage: Lineage) -> list[Edge]:
     name = opening["base"].get("name")
     notes = {
         "adapter_from": "nobody replayed the training",
-        "finetuned_from": f"called {name} by the publisher" if name else None,
-        "quantized_from": f"{quantize['quantization']} by the log",
+        "finetuned_from": f"called {quoted(str(name))} by the publisher" if name else None,
+        "quantized_from": f"{quoted(str(quantize['quantization']))} by the log",
     }
     rows = (row for row in EDGE_TABLE if {row.parent, row.child} <= nodes.keys())
     return [row.edge(nodes, notes.get(row.kind)) for row in rows]

@@ -17,9 +17,14 @@ from provenance.verify.s08_proofs.samples import check_samples
 
 @dataclass(frozen=True)
 class Proofs:
-    """What is proven. epochs: whether `epoch.proven` holds, which covers every epoch fed."""
+    """What is proven.
+
+    epochs: whether `epoch.proven` holds, which covers every epoch fed.
+    partial: which epochs fed only a part of the dataset, for people.
+    """
 
     epochs: bool
+    partial: str = ""
 
 
 def check_proofs(run: Run) -> Proofs:
@@ -31,9 +36,9 @@ def check_proofs(run: Run) -> Proofs:
         Stopped: the claim about the registration or the one about the epochs fails.
     """
     try:
-        epochs = check_epochs(run, check_dataset(run))
+        partial = check_epochs(run, check_dataset(run))
     except Lacking:
-        epochs = False
+        partial = None
         leave_epochs(run.case.notes, "dataset.registered, which was not checked")
     check_samples(run)
-    return Proofs(epochs)
+    return Proofs(epochs=partial is not None, partial=partial or "")

@@ -16,8 +16,10 @@ from provenance.verify.s08_proofs.run import Run
 _ORDER = "the recorded batches are the dataset in the pre-registered order"
 
 
-def check_epochs(run: Run, dataset: DatasetFacts) -> bool:
-    """Make the claim `epoch.proven`, and return whether it holds.
+def check_epochs(run: Run, dataset: DatasetFacts) -> str | None:
+    """Make the claim `epoch.proven`, and return what its epochs left out: "" if nothing.
+
+    None if the claim does not hold.
 
     If an epoch has no proofs, or evidence of them is missing, the claim is not checked.
 
@@ -29,14 +31,15 @@ def check_epochs(run: Run, dataset: DatasetFacts) -> bool:
     if unproven:
         needs = f"proofs of epochs {', '.join(map(str, unproven))} (provenance prove)"
         leave_epochs(notes, needs)
-        return False
+        return None
     try:
         with notes.guarded("epoch.proven"):
-            notes.holds("epoch.proven", _check_all(run, dataset))
+            text, partial = _check_all(run, dataset)
+            notes.holds("epoch.proven", f"{text}{partial}")
     except Lacking:
         notes.unchecked("order.recomputed", _ORDER, "epoch.proven, which was not checked")
-        return False
-    return True
+        return None
+    return partial
 
 
 def leave_epochs(notes: Notes, needs: str) -> None:
@@ -45,7 +48,8 @@ def leave_epochs(notes: Notes, needs: str) -> None:
     notes.unchecked("order.recomputed", _ORDER, needs)
 
 
-def _check_all(run: Run, dataset: DatasetFacts) -> str:
+def _check_all(run: Run, dataset: DatasetFacts) -> tuple[str, str]:
+    """What is proven, and what the epochs left out, for people."""
     epochs = run.lineage.history.epochs
     anchorings, partial = 0, ""
     for epoch in epochs:
@@ -58,12 +62,10 @@ def _check_all(run: Run, dataset: DatasetFacts) -> str:
         anchorings += run.chain.snapshot.anchoring_count(run.log.run.run_id, epoch.number)
     tries = counted(anchorings, "anchoring")
     run.case.notes.upgrade(
-        "trained_on", Grade.PROVEN, f"{counted(len(epochs), 'epoch')} proven, {tries}"
+        "trained_on", Grade.PROVEN, f"{counted(len(epochs), 'epoch')} proven, {tries}{partial}"
     )
-    return (
-        f"{counted(len(epochs), 'epoch')}: every chunk's proof verified on chain and here, "
-        f"{tries} in all{partial}"
-    )
+    text = f"{counted(len(epochs), 'epoch')}: every chunk's proof verified on chain and here, "
+    return f"{text}{tries} in all", partial
 
 
 def _check_epoch(run: Run, dataset: DatasetFacts, epoch: EpochHistory) -> AnchoringFacts:

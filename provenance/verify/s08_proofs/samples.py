@@ -11,6 +11,7 @@ from provenance.errors import VerificationError
 from provenance.judgement.verdict import Edge, Grade
 from provenance.log.record import Record
 from provenance.statements import kind_numbered
+from provenance.text.shown import quoted
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import NonceOpening, SampleEvidence, Sampling
 from provenance.verify.s08_proofs.anchored import Anchored, last_sample, read_anchored
@@ -114,7 +115,7 @@ def _describe(sampling: Sampling) -> str:
     return (
         f"{sampling.proofs} proofs over {sampling.draws} drawn blocks; "
         f"tampering with {sampling.overall_99:.2%} of each tensor's blocks is caught with 99 %, "
-        f"in the worst tensor ({sampling.worst}, {sampling.worst_draws} draws) "
+        f"in the worst tensor ({quoted(sampling.worst)}, {sampling.worst_draws} draws) "
         f"only from {sampling.worst_99:.0%} of its blocks (95 %: {sampling.worst_95:.0%}){again}"
     )
 

@@ -17,11 +17,11 @@ from provenance.verify.s09_recomputation.weights import check_base, check_file, 
 def check_recomputation(case: Case, log: Log, lineage: Lineage, proofs: Proofs) -> None:
     """Recompute order, file, merge, base and batches, as far as the caller's material allows."""
     if proofs.epochs:
-        case.notes.holds(
-            "order.recomputed",
-            "the recorded batches are exactly the committed dataset in the pre-registered order "
-            "(permutation and products recomputed from seed and log)",
-        )
+        what = "exactly the committed dataset in the pre-registered order"
+        if proofs.partial:
+            what = f"a part of the committed dataset in the pre-registered order{proofs.partial}"
+        how = "permutation and products recomputed from seed and log"
+        case.notes.holds("order.recomputed", f"the recorded batches are {what} ({how})")
     check_file(case, log, lineage)
     check_merge(case, log, lineage)
     check_base(case, log, lineage)

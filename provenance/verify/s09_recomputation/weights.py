@@ -11,6 +11,7 @@ from provenance.artifacts.content import tensor_digests
 from provenance.errors import VerificationError
 from provenance.judgement.verdict import Grade
 from provenance.log.forms import is_number
+from provenance.text.shown import quoted
 from provenance.verify.at_hand import require_logged
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
@@ -30,12 +31,12 @@ class _Adapted:
 def check_file(case: Case, log: Log, lineage: Lineage) -> None:
     """Quantize the merged weights again, and compare every byte of the file."""
     id_, quantization = "file.recomputed", lineage.quantize.fields["quantization"]
-    text = f"the file is the exact {quantization} quantization of the merged weights"
+    text = "the file is the exact {} quantization of the merged weights"
     merged = log.evidence.merged()
     if case.file is None or merged is None:
         seen = case.artifact.path is not None
         needs = "the merged weights beside the evidence" if seen else "the file itself"
-        case.notes.unchecked(id_, text, needs)
+        case.notes.unchecked(id_, text.format(quoted(quantization)), needs)
         return
     inspector, path = case.file
     if (actual := inspector.quantization(path)) != quantization:
@@ -58,7 +59,7 @@ def check_file(case: Case, log: Log, lineage: Lineage) -> None:
         case.notes.contradicts()
         return
     how = f"recomputed {inspector.exactness(quantization)}"
-    case.notes.holds(id_, f"{text}, {how}")
+    case.notes.holds(id_, f"{text.format(quantization)}, {how}")
     case.notes.upgrade("quantized_from", Grade.RECOMPUTED, f"{quantization}, {how}")
 
 

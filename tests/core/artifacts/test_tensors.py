@@ -120,6 +120,12 @@ def test_altered_tables_are_refused(path: str, value: Any) -> None:
         TensorTable.from_json(document)
 
 
+@pytest.mark.parametrize("value", [None, 5, [], [[]], ["format", "root", "tensors"], "table"])
+def test_what_is_no_table_is_refused(value: Any) -> None:
+    with pytest.raises(InputError, match="not a table of tensors"):
+        TensorTable.from_json(value)
+
+
 def test_repeated_names_are_refused() -> None:
     with pytest.raises(InputError):
         TensorTable.of([replace(W, rows=16, blocks=48)] * 2)

@@ -159,7 +159,7 @@ def test_a_run_that_is_not_at_hand_is_not_reached_and_the_edge_says_so() -> None
     verdict = judge(runs, runs[1:])
     assert (verdict.status, claims(verdict, "base.traced")) == (Status.VERIFIED, [])
     (tuned,) = (e for e in verdict.edges if e.kind == "finetuned_from")
-    assert str(tuned.note) == "called me by the publisher; no run at hand made it"
+    assert str(tuned.note) == 'called "me" by the publisher; no run at hand made it'
     runs[1].source = Several(runs[1:])
     demanding = Policy(require=DEFAULT_REQUIRED | {"base.traced"})
     assert runs[1].judge(demanding, str(runs[1].model)).status is Status.INDETERMINATE

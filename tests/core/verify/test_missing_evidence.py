@@ -155,11 +155,6 @@ def test_a_revocation_counts_also_where_signatures_are_missing() -> None:
 # What is there and wrong fails as before.
 
 
-def another_key(evidence: MemoryEvidence) -> None:
-    """Heads that somebody else signed."""
-    evidence.signed = [replace(each, signature=bytes(65)) for each in evidence.signed]
-
-
 def another_journal(evidence: MemoryEvidence) -> None:
     """Shorter, and not the beginning of this run's log."""
     evidence.log = [replace(evidence.log[0], time="2027-01-01T00:00:00Z"), evidence.log[1]]
@@ -177,7 +172,6 @@ def malformed_registration(evidence: MemoryEvidence) -> None:
 @pytest.mark.parametrize(
     ("spoil", "claim"),
     [
-        (another_key, "head.signed"),
         (another_journal, "release.logged"),
         (left_out, "release.logged"),
         (malformed_registration, "dataset.registered"),
@@ -192,7 +186,8 @@ def test_evidence_that_is_there_and_wrong_fails(
     assert (verdict.status, failing(verdict)) == (Status.FAILED, [claim])
 
 
-def test_heads_that_cannot_be_read_fail() -> None:
+def test_heads_that_cannot_be_read_are_said_and_accuse_nobody() -> None:
+    """Whoever can write to the evidence could else have an honest run fail."""
     run = MemoryRun()
 
     def heads() -> Sequence[Any]:
@@ -200,7 +195,8 @@ def test_heads_that_cannot_be_read_fail() -> None:
 
     run.evidence.heads = heads  # type: ignore[method-assign]
     verdict = run.judge()
-    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["head.signed"])
+    assert (verdict.status, failing(verdict)) == (Status.INDETERMINATE, [])
+    assert "cannot be read: not a signed head" in verdict.reason
 
 
 def test_a_journal_that_is_something_else_counts_before_one_that_is_cut_short() -> None:

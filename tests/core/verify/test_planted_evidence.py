@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from provenance.errors import InputError
 from provenance.judgement.verdict import Grade, Status, Verdict
 from provenance.log.anchoring import SignedHead
 from provenance.log.tree import Head
@@ -37,6 +38,16 @@ class Folders:
     def judge(self) -> Verdict:
         self.run.source = self
         return self.run.judge()
+
+
+def unreadable(evidence: MemoryEvidence) -> MemoryEvidence:
+    """A folder whose heads cannot be read."""
+
+    class Damaged(MemoryEvidence):
+        def heads(self) -> list[SignedHead]:
+            raise InputError("heads.jsonl is malformed")
+
+    return Damaged(**vars(evidence))
 
 
 def signed(head: Head) -> SignedHead:
@@ -90,7 +101,8 @@ def test_a_prefix_that_nobody_signed_is_no_signature_of_the_release() -> None:
     earlier = Head(run.run_id, 1, Tree([run.evidence.log[0].entry]).root())
     forged = [replace(released, signature=bytes(65)), signed(earlier)]
     verdict = Folders(run, [replace(run.evidence, signed=forged)]).judge()
-    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["head.signed"])
+    assert (verdict.status, failing(verdict)) == (Status.INDETERMINATE, [])
+    assert "lacks the signature of head" in verdict.reason
     verdict = Folders(run, [replace(run.evidence, signed=[*forged, released])]).judge()
     assert verdict.status is Status.VERIFIED, verdict.reason
 
@@ -126,6 +138,36 @@ def test_a_copy_without_weights_hides_no_contradiction(
     verdict = run.judge(Inspector(**{what: [Difference("w", "1", "2")]}), base=run.base)
     assert verdict.status is Status.FAILED, verdict.reason
     assert set(failing(verdict)) <= {"file.recomputed", "merge.recomputed"}
+
+
+@pytest.mark.parametrize("planted", [MAX_ATTEMPTS, MAX_ATTEMPTS + 1])
+def test_copies_without_weights_hide_no_contradiction_however_many_they_are(
+    tmp_path: Path, planted: int
+) -> None:
+    run = Weighed(tmp_path)
+    full = run.memory.evidence
+    run.memory.source = Folders(run.memory, [*[without_weights(full)] * planted, full])
+    verdict = run.judge(Inspector(quantized=[Difference("w", "1", "2")]), base=run.base)
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["file.recomputed"])
+
+
+def test_of_more_folders_than_are_tried_none_verifies() -> None:
+    """One that was not tried may contradict it: whoever plants copies of the log gains nothing."""
+    run = MemoryRun()
+    assert Folders(run, [run.evidence] * MAX_ATTEMPTS).judge().status is Status.VERIFIED
+    verdict = Folders(run, [run.evidence] * (MAX_ATTEMPTS + 1)).judge()
+    assert (verdict.status, failing(verdict)) == (Status.INDETERMINATE, [])
+    assert f"{MAX_ATTEMPTS + 1} folders hold the run's log" in verdict.reason
+
+
+def test_a_signature_or_a_file_that_is_planted_accuses_nobody() -> None:
+    run = MemoryRun()
+    bare = replace(run.evidence, signed=[])
+    planted = replace(bare, signed=[replace(run.evidence.signed[-1], signature=bytes(65))])
+    for folders in ([bare, planted], [planted], [bare, unreadable(bare)]):
+        verdict = Folders(run, folders).judge()
+        assert (verdict.status, failing(verdict)) == (Status.INDETERMINATE, []), verdict.reason
+    assert "cannot be read: heads.jsonl is malformed" in verdict.reason
 
 
 def test_a_copy_without_weights_takes_nothing_from_the_grades(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_a_log_that_contradicts_itself_fails_at_its_claim(
         ),
         ({"base": {}}, "history.consistent"),
         ({"base": {"content": None, "name": ["x"]}}, "history.consistent"),
-        ({"signer": "0x" + "00" * 20}, "head.signed"),
+        ({"signer": "0x" + "00" * 20}, "run.preregistered"),
     ],
     ids=str,
 )
@@ -271,7 +271,8 @@ def test_a_log_signed_by_somebody_else_than_the_owner_fails() -> None:
     stranger = "0x" + "99" * 20
     run = MemoryRun(opening={"signer": stranger})
     verdict = run.judge()
-    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["head.signed"])
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["run.preregistered"])
+    assert "not the run's owner" in verdict.reason
 
 
 def test_an_endpoint_cannot_lend_a_publishers_name_to_a_strangers_run() -> None:

@@ -84,9 +84,9 @@ def test_notes_say_whose_word_they_are(old: bool) -> None:
     run = MemoryRun(opening={"base": base} | ({"fed": None} if old else {}))
     verdict = run.judge()
     notes = {e.kind: str(e.note) for e in verdict.edges}
-    assert notes["finetuned_from"].startswith("called llama by the publisher; ")
-    assert notes["quantized_from"] == "Q8_0 by the log"
+    assert notes["finetuned_from"].startswith('called "llama" by the publisher; ')
+    assert notes["quantized_from"] == '"Q8_0" by the log'
     assert ("binds no files" in notes["finetuned_from"]) is old
     printed = render(verdict)
     assert f"note: {notes['finetuned_from']}" in printed
-    assert "note: Q8_0 by the log" in printed
+    assert 'note: "Q8_0" by the log' in printed
