@@ -140,6 +140,18 @@ contract Groth16BatchTest is BatchFixture {
         assertTrue(verify(2, honest(2, 64), 6), "64 proofs");
     }
 
+    /// Two pairs for a commitment with a G of its own, but none for one whose knowledge was shown
+    /// before.
+    function test_commitmentsOutsideTheMaskCostNoPairs() public view {
+        bytes memory items = pack(honest(1, 1));
+        uint256 left = gasleft();
+        verifier.verifyBatch(keys[1], items, ALL);
+        uint256 all = left - gasleft();
+        left = gasleft();
+        verifier.verifyBatch(keys[1], items, 6);
+        assertTrue(all > left - gasleft() + 2 * 34_000, "pairs");
+    }
+
     /// With too little gas the check of a valid batch reverts; it never returns false.
     function testFuzz_starvedGasNeverAnswersFalse(uint256 gasLimit) public view {
         gasLimit = bound(gasLimit, 30_000, 800_000);
