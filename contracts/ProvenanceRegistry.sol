@@ -46,12 +46,6 @@ contract ProvenanceRegistry is IProvenanceRegistry {
         string reason;
     }
 
-    struct SignerRevocation {
-        uint64 blockNumber;
-        uint64 fromBlock;
-        string reason;
-    }
-
     /// @inheritdoc IProvenanceRegistry
     uint64 public constant override DRAW_DELAY = 2;
     /// @inheritdoc IProvenanceRegistry
@@ -70,7 +64,7 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     mapping(DatasetId datasetId => mapping(address owner => Revocation revocation))
         private _datasetRevocations;
     mapping(RunId runId => uint64[] indices) private _revokedEntries;
-    mapping(address signer => mapping(address by => SignerRevocation revocation))
+    mapping(address signer => mapping(address by => SignerRevocation[] list))
         private _signerRevocations;
 
     /// @param supersedes_ the registry that this one replaces; zero if none
@@ -224,14 +218,15 @@ contract ProvenanceRegistry is IProvenanceRegistry {
         string calldata reason
     ) external override {
         if (fromBlock > block.number + 1) revert FromBlockAhead(fromBlock, block.number);
-        SignerRevocation storage revocation = _signerRevocations[signer][msg.sender];
-        uint64 first = revocation.blockNumber;
+        SignerRevocation[] storage all = _signerRevocations[signer][msg.sender];
+        uint256 count = all.length;
         // Whoever stole a key may have been first to revoke it, from a block that suits them.
-        if (first != 0 && fromBlock >= revocation.fromBlock)
-            revert AlreadyRevoked(bytes32(uint256(uint160(signer))), first);
-        if (first == 0) revocation.blockNumber = uint64(block.number);
-        revocation.fromBlock = fromBlock;
-        revocation.reason = reason;
+        if (count != 0 && fromBlock >= all[count - 1].fromBlock)
+            revert AlreadyRevoked(bytes32(uint256(uint160(signer))), all[count - 1].blockNumber);
+        SignerRevocation storage said = all.push();
+        said.blockNumber = uint64(block.number);
+        said.fromBlock = fromBlock;
+        said.reason = reason;
         emit SignerRevoked(signer, msg.sender, fromBlock, reason);
     }
 
@@ -326,12 +321,16 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function signerRevocationOf(
+    function revocationsOfSignerBy(
         address signer,
-        address by
-    ) external view override returns (uint64 blockNumber, uint64 fromBlock, string memory reason) {
-        SignerRevocation storage revocation = _signerRevocations[signer][by];
-        return (revocation.blockNumber, revocation.fromBlock, revocation.reason);
+        address by,
+        uint256 start,
+        uint256 limit
+    ) external view override returns (SignerRevocation[] memory page, uint256 total) {
+        SignerRevocation[] storage all = _signerRevocations[signer][by];
+        total = all.length;
+        page = new SignerRevocation[](_pageLength(total, start, limit));
+        for (uint256 i = 0; i < page.length; ++i) page[i] = all[start + i];
     }
 
     /// @inheritdoc IProvenanceRegistry

@@ -45,6 +45,15 @@ interface IProvenanceRegistry {
         uint64 timestamp;
     }
 
+    /// @param blockNumber block in which this was said
+    /// @param fromBlock first block in which what the account anchored does not count
+    /// @param reason what the sender gave as the reason
+    struct SignerRevocation {
+        uint64 blockNumber;
+        uint64 fromBlock;
+        string reason;
+    }
+
     /// @param runId run whose log holds the release
     /// @param owner owner of that run
     /// @param seq number of the head under which the release was shown to be in the log
@@ -142,7 +151,8 @@ interface IProvenanceRegistry {
     error AlreadyReleased(RunId runId, uint64 index);
     /// @notice The log has no entry at this index yet.
     error IndexOutOfRange(RunId runId, uint64 index, uint64 size);
-    /// @notice It was revoked already; a revocation is final, and its reason does not change.
+    /// @notice It was revoked already, last in this block. A revocation is final, and its reason
+    /// does not change.
     error AlreadyRevoked(bytes32 id, uint64 blockNumber);
     /// @notice A key cannot be revoked from a block on that is later than the next one.
     error FromBlockAhead(uint64 fromBlock, uint256 blockNumber);
@@ -214,7 +224,8 @@ interface IProvenanceRegistry {
     /// from `fromBlock` on. Anybody may do so; readers ask for the revocations of those whom they
     /// trust to speak for the account, such as itself. Nothing here refuses the account's later
     /// transactions: readers do not count them. It cannot be undone, only be called again with an
-    /// earlier `fromBlock`, when more is known.
+    /// earlier `fromBlock`, when more is known. That leaves what was said before as it is: a reader
+    /// may have trusted the sender then, and not trust it now.
     /// @param signer the account
     /// @param fromBlock the first block in which what it anchored does not count: at the latest the
     /// next one; an earlier one if the key may have been in other hands since
@@ -275,12 +286,15 @@ interface IProvenanceRegistry {
         uint256 limit
     ) external view returns (uint64[] memory indices, uint256 total);
 
-    /// @notice The revocation of an account's key by `by`: block of the first call, and first block
-    /// in which what the account anchored does not count. `blockNumber` is 0 if there is none.
-    function signerRevocationOf(
+    /// @notice Every time that `by` revoked an account's key, in the order in which it was said: at
+    /// most `limit`, from `start` on. Each names an earlier `fromBlock` than the one before it, so
+    /// the last one said while a reader trusted `by` reaches furthest back of those that count.
+    function revocationsOfSignerBy(
         address signer,
-        address by
-    ) external view returns (uint64 blockNumber, uint64 fromBlock, string memory reason);
+        address by,
+        uint256 start,
+        uint256 limit
+    ) external view returns (SignerRevocation[] memory page, uint256 total);
 
     /// @notice The registry that this one replaces; zero if none.
     function supersedes() external view returns (address);

@@ -33,7 +33,7 @@ PAGE = 100  # entries that one call of a paged view asks for
 # Anybody may claim any digest, at the price of a transaction. A total beyond this is a lie.
 MAX_CLAIMS = 100_000
 # Views that registries of earlier releases lack.
-_NEWER = ("revokedEntriesOf", "signerRevocationOf")
+_NEWER = ("revokedEntriesOf", "revocationsOfSignerBy")
 
 _DELEGATION = bytes.fromhex("ef0100")  # before the 20 bytes of an address (EIP-7702)
 _SIGNER = Abi(
@@ -184,15 +184,37 @@ class Snapshot:
                     actual=len(result),
                 )
 
-    def signer_revocation(self, signer: str, by: str) -> SignerRevocation | None:
-        """The revocation of an account's key by `by`, None unless there is one."""
-        if "signerRevocationOf" in self._lacking():
+    def signer_revocation(self, signer: str, by: str, until: int) -> SignerRevocation | None:
+        """What `by` said last, in a block up to `until`, of an account's key; None if nothing.
+
+        The list is in the order of blocks. It is searched by halves, an entry at a time: however
+        much the account said later, at most 256 entries are read.
+
+        Raises:
+            UnavailableError: the endpoint tells of an entry and does not give it.
+        """
+        if "revocationsOfSignerBy" in self._lacking():
             return None
         names = (checksum_address(signer), checksum_address(by))
-        v = self._read("registry", "signerRevocationOf", *names)
-        if not v["blockNumber"]:
-            return None
-        return SignerRevocation(v["blockNumber"], v["fromBlock"], v["reason"])
+        found, first = None, 0
+        end = self._read("registry", "revocationsOfSignerBy", *names, 0, 0)["total"]
+        while first < end:  # what lies before `first` was said by then, from `end` on later
+            middle = (first + end) // 2
+            page = self._read("registry", "revocationsOfSignerBy", *names, middle, 1)["page"]
+            if len(page) != 1:
+                raise UnavailableError(
+                    "endpoint does not give a revocation that it tells of",
+                    where=f"revocationsOfSignerBy {signer} {by} {middle}",
+                    expected=1,
+                    actual=len(page),
+                    hint="ask another endpoint",
+                )
+            said = SignerRevocation(page[0]["blockNumber"], page[0]["fromBlock"], page[0]["reason"])
+            if said.block_number > until:
+                end = middle
+            else:
+                found, first = said, middle + 1
+        return found
 
     def dataset_revocation(self, dataset_id: DatasetId, owner: str) -> Revocation | None:
         """The revocation of a dataset by `owner`, None unless there is one."""

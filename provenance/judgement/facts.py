@@ -199,7 +199,7 @@ class Revocation:
 class SignerRevocation:
     """Somebody revoked an account's key: what it anchored from `from_block` on does not count.
 
-    `block_number` is the block in which that was first said, `from_block` at most the one after it.
+    `block_number` is the block in which that was said, `from_block` at most the one after it.
     """
 
     block_number: int
@@ -242,10 +242,12 @@ class ChainSnapshot(Protocol):
         """The indices of all revoked records of a run; None if the pinned code cannot list them."""
         ...
 
-    def signer_revocation(self, signer: str, by: str) -> SignerRevocation | None:
-        """The revocation of an account's key by one account.
+    def signer_revocation(self, signer: str, by: str, until: int) -> SignerRevocation | None:
+        """What one account said last of an account's key, in a block up to `until` (inclusive).
 
-        None too if the pinned code, of an earlier release, knows no such revocations.
+        It may say so again from an earlier block only, so of all that it said up to then this
+        reaches furthest back. What it says later changes no answer about the time before. None if
+        it said nothing by then, or the pinned code, of an earlier release, keeps no such list.
         """
         ...
 

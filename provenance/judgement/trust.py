@@ -160,16 +160,19 @@ class Trust:
         """The revocations of an account's key that count, the one from the earliest block first.
 
         They are its own, and those that an address of the same publisher's name made while it was a
-        publisher: the team that lost a key can say so with another one.
+        publisher: the team that lost a key can say so with another one. What an address says after
+        that neither counts nor takes back what it said before. Of each, the one that reaches
+        furthest back stands for all.
 
         Raises:
             UnavailableError: the chain does not answer.
         """
-        names = {p.name for p in self.publishers if p.address == owner}
-        found = [snapshot.signer_revocation(owner, owner)]
+        names, now = {p.name for p in self.publishers if p.address == owner}, snapshot.block.number
+        found = [snapshot.signer_revocation(owner, owner, now)]
         for other in self.publishers:
             if other.name in names and other.address != owner:
-                said = snapshot.signer_revocation(owner, other.address)
+                last = now if other.to_block is None else other.to_block
+                said = snapshot.signer_revocation(owner, other.address, last)
                 found += [said] if said is not None and other.covers(said.block_number) else []
         return sorted((r for r in found if r is not None), key=lambda r: r.from_block)
 

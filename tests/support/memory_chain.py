@@ -197,11 +197,10 @@ class MemoryChain:
 
     def revoke_signer(self, sender: str, signer: str, from_block: int, reason: str) -> None:
         require(from_block <= self.block_number + 1, "FromBlockAhead")
-        old, block = self.latest().signer_revocation(signer, sender), self.mine()
+        old = self.latest().signer_revocation(signer, sender, self.block_number)
         require(old is None or from_block < old.from_block, "AlreadyRevoked")
-        first = block if old is None else old.block_number
-        said = SignerRevocation(first, from_block, reason)
-        self.signers_revoked.insert(0, (signer, sender, said))
+        said = SignerRevocation(self.mine(), from_block, reason)
+        self.signers_revoked.append((signer, sender, said))
 
     def register(self, dataset_id: bytes, facts: DatasetFacts) -> None:
         require(self.latest().dataset(dataset_id) is None, "DatasetExists")
@@ -382,17 +381,12 @@ class MemorySnapshot:
             if r == run_id and v.block_number <= self.block.number
         ]
 
-    def signer_revocation(self, signer: str, by: str) -> SignerRevocation | None:
+    def signer_revocation(self, signer: str, by: str, until: int) -> SignerRevocation | None:
         if self.chain.is_earlier:
             return None
-        return next(
-            (
-                v
-                for s, b, v in self.chain.signers_revoked
-                if (s, b) == (signer, by) and v.block_number <= self.block.number
-            ),
-            None,
-        )
+        last = min(until, self.block.number)
+        said = [v for s, b, v in self.chain.signers_revoked if (s, b) == (signer, by)]
+        return next((v for v in reversed(said) if v.block_number <= last), None)
 
     def dataset_revocation(self, dataset_id: bytes, owner: str) -> Revocation | None:
         return next(

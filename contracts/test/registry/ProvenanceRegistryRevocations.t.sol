@@ -64,7 +64,7 @@ contract ProvenanceRegistryRevocationsTest is RegistryFixture {
         vm.roll(2_000);
         vm.prank(STRANGER);
         registry.revokeSigner(SIGNER, 0, "spite");
-        _assertRevoked(OWNER, 0, 0, "");
+        _assertCount(OWNER, 0);
         vm.recordLogs();
         vm.prank(OWNER);
         registry.revokeSigner(SIGNER, 2_000, "laptop stolen");
@@ -74,8 +74,10 @@ contract ProvenanceRegistryRevocationsTest is RegistryFixture {
         assertEq(address(uint160(uint256(logs[0].topics[1]))), SIGNER, "signer");
         assertEq(address(uint160(uint256(logs[0].topics[2]))), OWNER, "by");
         assertEq(keccak256(logs[0].data), keccak256(abi.encode(2_000, "laptop stolen")), "data");
-        _assertRevoked(OWNER, 2_000, 2_000, "laptop stolen");
-        _assertRevoked(STRANGER, 2_000, 0, "spite");
+        _assertCount(OWNER, 1);
+        _assertRevoked(OWNER, 0, 2_000, 2_000, "laptop stolen");
+        _assertCount(STRANGER, 1);
+        _assertRevoked(STRANGER, 0, 2_000, 0, "spite");
     }
 
     /// Nobody who holds the key can keep its owner from naming an earlier block.
@@ -86,20 +88,44 @@ contract ProvenanceRegistryRevocationsTest is RegistryFixture {
         vm.roll(3_000);
         vm.prank(SIGNER);
         registry.revokeSigner(SIGNER, 1_500, "compromised");
-        _assertRevoked(SIGNER, 2_000, 1_500, "compromised");
-        uint64[2] memory refused = [uint64(1_500), 3_000];
+        vm.roll(4_000);
+        uint64[3] memory refused = [uint64(1_500), 1_999, 4_000];
         for (uint256 i = 0; i < refused.length; ++i) {
             vm.expectRevert(
                 abi.encodeWithSelector(
                     IProvenanceRegistry.AlreadyRevoked.selector,
                     bytes32(uint256(uint160(SIGNER))),
-                    2_000
+                    3_000
                 )
             );
             vm.prank(SIGNER);
             registry.revokeSigner(SIGNER, refused[i], "it was nothing");
         }
-        _assertRevoked(SIGNER, 2_000, 1_500, "compromised");
+        _assertCount(SIGNER, 2);
+    }
+
+    /// Else whoever may speak no more could change what they said when they could.
+    function test_whatWasSaidOfASignerStays() public {
+        uint64[3] memory said = [uint64(2_000), 2_000, 3_000];
+        uint64[3] memory from = [uint64(2_001), 2_000, 0];
+        string[3] memory reasons = ["lost", "", "spite"];
+        for (uint256 i = 0; i < said.length; ++i) {
+            vm.roll(said[i]);
+            vm.prank(OWNER);
+            registry.revokeSigner(SIGNER, from[i], reasons[i]);
+        }
+        _assertCount(OWNER, 3);
+        for (uint256 i = 0; i < said.length; ++i) {
+            _assertRevoked(OWNER, i, said[i], from[i], reasons[i]);
+        }
+        IProvenanceRegistry.SignerRevocation[] memory page;
+        (page, ) = registry.revocationsOfSignerBy(SIGNER, OWNER, 1, 10);
+        assertEq(page.length, 2, "the rest");
+        assertEq(page[1].fromBlock, 0, "the last");
+        (page, ) = registry.revocationsOfSignerBy(SIGNER, OWNER, 3, 1);
+        assertEq(page.length, 0, "past the end");
+        (page, ) = registry.revocationsOfSignerBy(OWNER, SIGNER, 0, 1);
+        assertEq(page.length, 0, "of the other by this one");
     }
 
     function test_aSignerIsNotRevokedFromABlockToCome() public {
@@ -111,18 +137,31 @@ contract ProvenanceRegistryRevocationsTest is RegistryFixture {
         registry.revokeSigner(SIGNER, 2_002, "later");
         vm.prank(SIGNER);
         registry.revokeSigner(SIGNER, 2_001, "now");
-        _assertRevoked(SIGNER, 2_000, 2_001, "now");
+        _assertCount(SIGNER, 1);
+        _assertRevoked(SIGNER, 0, 2_000, 2_001, "now");
+    }
+
+    function _assertCount(address by, uint256 count) internal view {
+        (, uint256 total) = registry.revocationsOfSignerBy(SIGNER, by, 0, 0);
+        assertEq(total, count, "how many");
     }
 
     function _assertRevoked(
         address by,
+        uint256 place,
         uint64 blockNumber,
         uint64 fromBlock,
         string memory reason
     ) internal view {
-        (uint64 number, uint64 first, string memory why) = registry.signerRevocationOf(SIGNER, by);
-        assertEq(number, blockNumber, "block");
-        assertEq(first, fromBlock, "from");
-        assertEq(why, reason, "reason");
+        (IProvenanceRegistry.SignerRevocation[] memory page, ) = registry.revocationsOfSignerBy(
+            SIGNER,
+            by,
+            place,
+            1
+        );
+        assertEq(page.length, 1, "one");
+        assertEq(page[0].blockNumber, blockNumber, "block");
+        assertEq(page[0].fromBlock, fromBlock, "from");
+        assertEq(page[0].reason, reason, "reason");
     }
 }

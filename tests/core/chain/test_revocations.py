@@ -17,6 +17,7 @@ from provenance.chain.endpoint import Patience
 from provenance.chain.rpc import Rpc
 from provenance.errors import InputError, RejectedError, UnavailableError
 from provenance.ids import Address, to_hex
+from provenance.judgement.facts import SignerRevocation
 from provenance.judgement.trust import Publisher, Trust
 from provenance.judgement.trust_file import load_trust
 from provenance.judgement.verdict import Status
@@ -27,7 +28,11 @@ from tests.support.frozen import RUN_1
 from tests.support.processes.rpc_proxy import Alter, altering_proxy
 from tests.support.spine import Data, Plan, Run, build_run, failing
 
-NEWER = ("revokedEntriesOf", "signerRevocationOf")
+NEWER = ("revokedEntriesOf", "revocationsOfSignerBy")
+
+
+def said_of_own_key(lab: Lab, address: Address, until: int = 2**64) -> SignerRevocation | None:
+    return lab.reader().latest().signer_revocation(address, address, until)
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +43,9 @@ def stolen(lab: Lab, data: Data, tmp_path_factory: pytest.TempPathFactory) -> Ru
     session = lab.session("robbed")
     first = lab.chain.rpc().block("latest").number
     session.revoke_signer(session.address, None, "laptop stolen")
-    assert lab.reader().latest().signer_revocation(session.address, session.address).from_block == (
-        first + 1
-    )
+    said = said_of_own_key(lab, session.address)
+    assert said is not None
+    assert said.from_block == first + 1
     run.claim(run.log(run.release_record("stolen")))
     session.revoke(run.run_id, 3, "poisoned")
     session.revoke(run.run_id, 1, "also")
@@ -88,14 +93,81 @@ def test_the_command_revokes_a_key_once_and_then_only_from_an_earlier_block(
 
     told = revoke(None)
     assert told["subject"] == f"key of {session.address}"
-    said = lab.reader().final().signer_revocation(session.address, session.address)
-    assert (said.block_number, said.from_block) == (told["block"], told["block"])
+    lost = SignerRevocation(told["block"], told["block"], "lost")
+    assert said_of_own_key(lab, session.address) == lost
     with pytest.raises(RejectedError) as caught:
         revoke(None)
     assert "AlreadyRevoked" in str(caught.value.actual)
-    revoke(1)
-    said = lab.reader().final().signer_revocation(session.address, session.address)
-    assert (said.block_number, said.from_block) == (told["block"], 1)
+    again = revoke(1)
+    assert again["block"] > told["block"]
+    assert said_of_own_key(lab, session.address) == SignerRevocation(again["block"], 1, "lost")
+    assert said_of_own_key(lab, session.address, again["block"] - 1) == lost
+
+
+def test_what_was_said_of_a_key_up_to_a_block_is_found_in_a_long_list(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attack: who left the team says so again and again, to make a verifier read long."""
+    session = lab.session("talkative")
+    first = lab.chain.rpc().block("latest").number
+    said = []
+    for place in range(9):
+        done = session.revoke_signer(session.address, first - place, f"reason {place}")
+        said.append(SignerRevocation(done.block_number, first - place, f"reason {place}"))
+        if place == 4:
+            lab.mine(5)
+    snapshot = lab.reader().latest()
+    calls, call = [], Rpc.call
+
+    def counted(self: Rpc, *args: Any) -> bytes:
+        calls.append(args)
+        return call(self, *args)
+
+    monkeypatch.setattr(Rpc, "call", counted)
+    for block in range(said[0].block_number - 1, said[-1].block_number + 2):
+        (*_, wanted) = (None, *(each for each in said if each.block_number <= block))
+        assert snapshot.signer_revocation(session.address, session.address, block) == wanted
+        assert len(calls) <= 5, "how many there are, and 4 halvings of 9"
+        calls.clear()
+
+
+def test_an_endpoint_that_keeps_back_a_revocation_it_tells_of_gives_no_answer(stolen: Run) -> None:
+    told = (b"\0" * 31 + b"\x40" + b"\0" * 31 + b"\x01" + b"\0" * 32).hex()
+    with ExitStack() as stack:
+        given = {"result": "0x" + told}  # an empty page, one in all
+        reader = reader_behind(stack, stolen, selecting("revocationsOfSignerBy", given))
+        address = stolen.lab.session(stolen.session).address
+        with pytest.raises(UnavailableError, match="does not give a revocation"):
+            reader.final().signer_revocation(address, address, 2**64)
+        verdict = stolen.judge(trust=trusting(stolen), reader=reader)
+        assert verdict.status is Status.INDETERMINATE
+
+
+def test_who_left_the_team_cannot_revoke_its_old_releases(
+    lab: Lab, data: Data, tmp_path: Path
+) -> None:
+    """The attack: what they said as a member is said again, from before everything."""
+    run = build_run(lab, data, tmp_path, Plan("team", b"teamwork", prove=False))
+    lab.mine()
+    team, leaver = lab.session("team").address, lab.session("leaver")
+
+    def trusting_until(block: int | None) -> Trust:
+        publishers = (Publisher(team, "us"), Publisher(leaver.address, "us", 0, block))
+        return replace(lab.trust, publishers=publishers)
+
+    before = run.judge(trust=trusting_until(None))
+    assert before.status is Status.INDETERMINATE, "only its proofs are missing"
+    said = leaver.revoke_signer(team, None, "laptop stolen").block_number
+    lab.mine()
+    leaver.revoke_signer(team, 0, "spite")
+    lab.mine()
+    verdict = run.judge(trust=trusting_until(said))
+    assert (verdict.status, failing(verdict)) == (before.status, failing(before))
+    (kept,) = trusting_until(said).key_revocations(lab.reader().final(), team)
+    assert (kept.block_number, kept.from_block, kept.reason) == (said, said, "laptop stolen")
+    verdict = run.judge(trust=trusting_until(None))  # as a member they may
+    assert (verdict.status, failing(verdict)) == (Status.REVOKED, ["not.revoked"])
+    assert "spite" in verdict.reason
 
 
 def test_a_first_block_is_of_a_key() -> None:
@@ -161,9 +233,9 @@ def test_a_call_that_fails_never_means_not_revoked(
             (
                 snapshot.revoked_entries(stolen.run_id)
                 if view == "revokedEntriesOf"
-                else snapshot.signer_revocation(address, address)
+                else snapshot.signer_revocation(address, address, 2**64)
             )
-        if view == "signerRevocationOf":  # the step that the release fails at comes before records
+        if view == "revocationsOfSignerBy":  # it is asked before records are
             verdict = stolen.judge(trust=trusting(stolen), reader=reader)
             assert verdict.status is Status.INDETERMINATE
 

@@ -10,7 +10,7 @@ from provenance.judgement.facts import Revocation
 from provenance.judgement.trust import Publisher
 from provenance.judgement.verdict import Status, Verdict
 from tests.support.memory_chain import MemorySnapshot
-from tests.support.memory_run import MODEL, OWNER, MemoryRun
+from tests.support.memory_run import MODEL, OWNER, TRUST, MemoryRun
 from tests.support.spine import failing
 
 SIBLING, OTHER = "0x" + "51" * 20, "0x" + "0e" * 20
@@ -122,6 +122,69 @@ def test_a_key_is_revoked_by_its_team(publisher: Publisher | None, status: Statu
     run.trust = replace(run.trust, publishers=(*run.trust.publishers, *more))
     run.chain.revoke_signer(SIBLING, OWNER, 0, "lost, and no copy left")
     assert judged_after(run).status is status
+
+
+def team_until(run: MemoryRun, *periods: tuple[int, int | None]) -> None:
+    """Make the sibling a publisher of the owner's name in these blocks."""
+    siblings = (Publisher(SIBLING, "me", *period) for period in periods)
+    run.trust = replace(run.trust, publishers=(*TRUST.publishers, *siblings))
+
+
+def test_who_left_the_team_cannot_revoke_its_old_releases() -> None:
+    """The attack: what they said as a member is said again, from before everything."""
+    run = MemoryRun()
+    run.chain.revoke_signer(SIBLING, OWNER, released_in(run) + 1, "laptop stolen")
+    said = run.chain.block_number
+    team_until(run, (0, said))
+    run.chain.mine(100)
+    run.chain.revoke_signer(SIBLING, OWNER, 0, "spite")
+    verdict = judged_after(run)
+    assert verdict.status is Status.VERIFIED
+    assert f"revoked in block {said} as compromised from {released_in(run) + 1} on" in (
+        not_revoked(verdict)
+    )
+    assert "laptop stolen" in not_revoked(verdict)
+    team_until(run, (0, None))  # as a member they may
+    assert judged_after(run).status is Status.REVOKED
+
+
+def test_who_left_the_team_cannot_undo_what_they_said_in_it() -> None:
+    """The attack: a revocation by a member must count whatever the same account says later."""
+    run = MemoryRun()
+    run.chain.revoke_signer(SIBLING, OWNER, released_in(run), "laptop stolen")
+    said = run.chain.block_number
+    team_until(run, (0, said))
+    run.chain.mine(100)
+    for earlier in range(released_in(run) - 1, -1, -1):
+        run.chain.revoke_signer(SIBLING, OWNER, earlier, "it was nothing")
+    verdict = judged_after(run)
+    assert verdict.status is Status.REVOKED
+    assert f"was revoked in block {said}, for what it anchored from block {released_in(run)} " in (
+        verdict.reason
+    )
+    assert "laptop stolen" in verdict.reason
+
+
+def test_of_each_time_in_the_team_counts_what_was_said_in_it() -> None:
+    """Not what the account said before it joined, or between."""
+    run, said = MemoryRun(), []
+    first = released_in(run)
+    for from_block in (first + 2, first + 1, first, first - 1):
+        run.chain.mine(10)
+        run.chain.revoke_signer(SIBLING, OWNER, from_block, f"from {from_block}")
+        said.append(run.chain.block_number)
+    run.chain.mine(3)
+    for periods, status in (
+        ([(said[1], said[1])], Status.VERIFIED),
+        ([(said[1] + 1, said[2] - 1)], Status.VERIFIED),
+        ([(said[0], said[0]), (said[1] + 1, said[2] - 1)], Status.VERIFIED),
+        ([(said[0], said[0]), (said[2], said[2])], Status.REVOKED),
+        ([(said[2], said[2]), (said[3] + 1, None)], Status.REVOKED),
+        ([(said[3] + 1, None)], Status.VERIFIED),
+    ):
+        team_until(run, *periods)
+        assert run.judge().status is status, periods
+    assert "the key of" not in not_revoked(run.judge())
 
 
 def test_a_thief_cannot_revoke_another_publishers_release_of_a_file() -> None:
