@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import requests
 from urllib3.exceptions import HTTPError, NameResolutionError, ReadTimeoutError
 
-from provenance.chain.answers import Later, Reply, later, result_of
+from provenance.chain.answers import Later, Reply, hostile, later, result_of
 from provenance.errors import InputError, UnavailableError
 from provenance.judgement.facts import Agreement
 from provenance.progress import Say, silent
@@ -115,10 +115,11 @@ class Endpoint:
         data, attempt, waited_s = json.dumps(call).encode(), 0, 0.0
         while True:
             reply = self._post(data, f"{self.shown} {method}")
-            asked = later(reply)
-            if asked is None:
-                self._is_tired = False
-                return result_of(reply)
+            with hostile(reply.where):
+                asked = later(reply)
+                if asked is None:
+                    self._is_tired = False
+                    return result_of(reply)
             pause_s = self._pause_s(asked, attempt)
             if pause_s is None or waited_s + pause_s > self._patience.total_s:
                 self._is_tired = True
