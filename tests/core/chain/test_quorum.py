@@ -295,6 +295,43 @@ def test_an_endpoint_that_stands_twice_is_refused() -> None:
     assert "secret" not in str(caught.value)
 
 
+SPELLINGS = [
+    ("http://node.example", "http://node.example:80/secret"),
+    ("https://node.example:443", "https://node.example"),
+    ("http://node.example:8545", "http://NODE.example.:08545"),
+    ("http://node.example", "http://n%6Fde.example"),
+    ("http://b\u00fccher.example", "http://xn--bcher-kva.example"),
+    ("http://127.0.0.1:1", "http://127.1:1"),
+    ("http://127.0.0.1:1", "http://0x7f000001:1"),
+    ("http://127.0.0.1:1", "http://2130706433:1"),
+    ("http://127.0.0.1:1", "http://\uff11\uff12\uff17.0.0.1:1"),
+    ("http://127.0.0.1:1", "http://[::ffff:127.0.0.1]:1"),
+    ("http://[::1]:1", "http://[0:0:0:0:0:0:0:1]:1"),
+    ("http://[fe80::a]", "http://[FE80:0::A]:80"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SPELLINGS)
+def test_another_spelling_of_an_endpoint_is_no_other_endpoint(one: str, other: str) -> None:
+    """The attack: one endpoint named twice would be two voices of a quorum."""
+    with pytest.raises(ConfigError, match="stands twice"):
+        quorum_of([one, other], 2)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("http://node.example", "https://node.example"),
+        ("http://node.example:80", "http://node.example:443"),
+        ("http://127.0.0.1", "http://127.0.0.2"),
+        ("http://[::1]", "http://[::2]"),
+        ("http://a.example", "http://b.example"),
+    ],
+)
+def test_other_endpoints_are_no_spellings_of_one(one: str, other: str) -> None:
+    quorum_of([one, other], 2)
+
+
 def test_keys_in_urls_are_never_told(stack: ExitStack, honest: Run) -> None:
     lies = [honestly, lying(LIES["a revocation"][0])]
     keyed = [f"{url}/v3/very-secret" for url in urls_of(stack, honest.lab, *lies)]
