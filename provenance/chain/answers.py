@@ -8,10 +8,11 @@ Source: JSON-RPC 2.0; EIP-1474 (error codes); RFC 9110, 10.2.3 (Retry-After) and
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -20,12 +21,14 @@ from typing import Any
 
 from provenance.causes import content_cause
 from provenance.encoding import parse_json
-from provenance.errors import RejectedError, UnavailableError
+from provenance.errors import ProvenanceError, RejectedError, UnavailableError
 from provenance.ids import HEX_PREFIX, bare_digits
 
 BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _REVERTED, _REVERT_WORDS = 3, "execution reverted"  # as geth says that a contract refused
 _SHOWN = 200  # characters of an endpoint's own words
+_READ = 300  # characters of them that are looked at: an expression may take their square of time
+_CODE_BITS = 63  # of an error's code; those that are given have five digits
 # Limit exceeded (EIP-1474), and what providers answer in its place.
 _LIMIT_CODES = frozenset({-32005, -32007, -32029, 429})
 _LIMIT_WORDS = re.compile(
@@ -64,6 +67,8 @@ _FAULT = ("endpoint is out of order", "run the same command again later, or name
 _OTHER = ("endpoint answered with an HTTP error", _CHECK_URL)
 
 
+_HASH_BYTES = 32
+_DIGITS = re.compile(r"[0-9a-fA-F]+")
 _NO_JSON = object()  # stands for the value of a body that is no JSON
 
 
@@ -90,11 +95,20 @@ class Reply:
 
     def shown(self, text: object) -> str:
         """A text of the endpoint's on one line, without what the URL keeps secret."""
-        line = " ".join(str(text).split())
+        said = str(text)
+        line = " ".join(said[:_READ].split())
+        if len(said) > _READ:
+            line = self._without_half_a_secret(line)
         for secret in self.secrets:
             line = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "(key)", line)
         printable = "".join(c if c.isprintable() else "?" for c in line)
         return printable[:_SHOWN]
+
+    def _without_half_a_secret(self, line: str) -> str:
+        """A text that was cut, without the beginning of a secret at its end."""
+        halves = (s[:n] for s in self.secrets for n in range(len(s), 0, -1))
+        half = max((h for h in halves if line.endswith(h)), key=len, default="")
+        return line.removesuffix(half)
 
     @property
     def status_text(self) -> str:
@@ -110,12 +124,12 @@ class RpcError(RejectedError):
     """
 
     def __init__(self, where: str, detail: Mapping[str, Any]) -> None:
-        message = str(detail.get("message"))[:300]
+        message = _message(detail)
         hint = None
         if _STATE_WORDS.search(message):
             hint = "this endpoint keeps no old state: name one that does (an archive node)"
         super().__init__("chain refused the call", where=where, actual=message, hint=hint)
-        self.is_revert = detail.get("code") == _REVERTED or message.startswith(_REVERT_WORDS)
+        self.is_revert = _is_revert(detail)
         data = detail.get("data")
         if isinstance(data, dict):
             data = data.get("data")
@@ -142,6 +156,54 @@ def bytes_of(text: str) -> bytes:
     return bytes.fromhex(body if len(body) % 2 == 0 else "0" + body)
 
 
+def number_of(value: object, bits: int = 64) -> int:
+    """The number of an answer's `0x..` (attacker-controlled), below 2^bits.
+
+    Signs, blanks, digits of other scripts and more digits than so many bits have are refused: what
+    is read here is computed with, and printed. Source: EIP-1474, Quantity.
+
+    Raises:
+        ValueError: anything else.
+    """
+    text = value if isinstance(value, str) and value.startswith(HEX_PREFIX) else ""
+    digits = bare_digits(text)
+    if len(digits) > bits // 4 or not _DIGITS.fullmatch(digits):
+        raise ValueError("not a number of JSON-RPC")
+    return int(digits, 16)
+
+
+def block_hash_of(value: object) -> bytes:
+    """The hash of a block in an answer (attacker-controlled), 32 bytes.
+
+    Raises:
+        ValueError: anything else.
+    """
+    digest = bytes_of(value) if isinstance(value, str) else b""
+    if len(digest) != _HASH_BYTES:
+        raise ValueError("not a block's hash")
+    return digest
+
+
+@contextlib.contextmanager
+def hostile(where: str) -> Iterator[None]:
+    """Wraps the reading of an endpoint's answer, which is attacker-controlled.
+
+    Whatever goes wrong there is the endpoint's doing: it becomes UnavailableError, so that no form
+    of an answer ends a verification or counts as a contradiction.
+    """
+    try:
+        yield
+    except ProvenanceError:
+        raise
+    except Exception as error:
+        raise UnavailableError(
+            "endpoint answered something else",
+            where=where,
+            actual=type(error).__name__,
+            hint=_CHECK_URL,
+        ) from error
+
+
 @dataclass(frozen=True)
 class Later:
     """The endpoint did not do what was asked, and may later: `why` in words, seconds it asks for.
@@ -160,7 +222,7 @@ def later(reply: Reply) -> Later | None:
         return Later(reply.status_text, _retry_after_s(reply.headers) or _backoff_s(detail))
     if detail is None or not _is_limit(detail):
         return None
-    why = f"error {detail.get('code')}: {reply.shown(detail.get('message'))}"
+    why = f"error {_code(detail)}: {reply.shown(detail.get('message'))}"
     return Later(why, _retry_after_s(reply.headers) or _backoff_s(detail))
 
 
@@ -172,18 +234,34 @@ def _error_of(reply: Reply) -> Mapping[str, Any] | None:
 
 def _is_limit(detail: Mapping[str, Any]) -> bool:
     """Whether an error is about how often was asked; what a contract says never is."""
-    message = str(detail.get("message"))
-    if detail.get("code") == _REVERTED or message.startswith(_REVERT_WORDS):
+    if _is_revert(detail):
         return False
-    return detail.get("code") in _LIMIT_CODES or _LIMIT_WORDS.search(message) is not None
+    return _code(detail) in _LIMIT_CODES or _LIMIT_WORDS.search(_message(detail)) is not None
+
+
+def _is_revert(detail: Mapping[str, Any]) -> bool:
+    return _code(detail) == _REVERTED or _message(detail).startswith(_REVERT_WORDS)
+
+
+def _message(detail: Mapping[str, Any]) -> str:
+    """As much of an error's message as expressions are tried on."""
+    return str(detail.get("message"))[:_READ]
+
+
+def _code(detail: Mapping[str, Any]) -> int | None:
+    """An error's code; None where it has none, or one that is no such number."""
+    code = detail.get("code")
+    if not isinstance(code, int) or isinstance(code, bool):
+        return None
+    return code if abs(code) < 1 << _CODE_BITS else None
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Retry-After in seconds; a date is taken by the endpoint's own clock, if it tells it."""
-    text = headers.get("retry-after", "").strip()
+    text = headers.get("retry-after", "")[:_READ].strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
         return float(text)
-    until, now = _date(text), _date(headers.get("date", ""))
+    until, now = _date(text), _date(headers.get("date", "")[:_READ])
     if until is None:
         return None
     return max(0.0, (until - (now or datetime.datetime.now(datetime.UTC))).total_seconds())
@@ -246,6 +324,14 @@ def _kind(value: object) -> str:
 
 def _rpc_error(reply: Reply, problem: Any) -> RpcError:
     detail = problem if isinstance(problem, dict) else {"message": str(problem)}
+    if detail.get("code") is not None and _code(detail) is None:
+        raise UnavailableError(
+            "endpoint does not speak JSON-RPC",
+            where=reply.where,
+            expected="an integer as the code of an error",
+            actual=reply.shown(json.dumps(detail["code"])),
+            hint=_CHECK_URL,
+        )
     return RpcError(reply.where, {**detail, "message": reply.shown(detail.get("message"))})
 
 

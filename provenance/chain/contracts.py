@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from provenance.chain.abi import Abi, checksum_address, keccak
@@ -30,7 +30,8 @@ from provenance.judgement.facts import (
 )
 
 PAGE = 100  # entries that one call of a paged view asks for
-# Anybody may claim any digest, at the price of a transaction. A total beyond this is a lie.
+# Anybody may claim any digest and open runs, at the price of a transaction. A total beyond this is
+# a lie.
 MAX_CLAIMS = 100_000
 # Views that registries of earlier releases lack.
 _NEWER = ("revokedEntriesOf", "revocationsOfSignerBy")
@@ -135,13 +136,7 @@ class Snapshot:
         result: list[ClaimFacts] = []
         while True:
             v = self._read("registry", "lineageOf", model, len(result), PAGE)
-            if v["total"] > MAX_CLAIMS or len(v["page"]) > PAGE:
-                raise UnavailableError(
-                    "endpoint tells of too many releases of one file",
-                    where="lineageOf",
-                    expected=f"<= {MAX_CLAIMS}",
-                    actual=v["total"],
-                )
+            _require_bounded("releases of one file", "lineageOf", v["total"], v["page"])
             result += [
                 ClaimFacts(
                     RunId(c["runId"]),
@@ -289,10 +284,15 @@ class Snapshot:
         return bool(self._read("ledger", "isChunkProved", run_id, epoch, number, c))
 
     def runs_of(self, owner: str) -> list[RunId]:
-        """Every run of an account, oldest first; asks page by page."""
+        """Every run of an account, oldest first; asks page by page.
+
+        Raises:
+            UnavailableError: the endpoint tells of more than `MAX_CLAIMS`.
+        """
         result: list[RunId] = []
         while True:
             v = self._read("registry", "runsOf", checksum_address(owner), len(result), PAGE)
+            _require_bounded("runs of one account", "runsOf", v["total"], v["runIds"])
             result += [RunId(run_id) for run_id in v["runIds"]]
             if not v["runIds"] or len(result) >= v["total"]:
                 return result
@@ -354,6 +354,22 @@ def _model(a: dict[str, Any], p: dict[str, Any]) -> ModelAnchoringFacts:
         p["accepted"],
         p["missed"],
     )
+
+
+def _require_bounded(of_what: str, view: str, total: int, page: Sequence[Any]) -> None:
+    """A paged view may neither go on for ever nor fill the memory.
+
+    Raises:
+        UnavailableError: more in all than `MAX_CLAIMS`, or more on a page than were asked for.
+    """
+    if total > MAX_CLAIMS or len(page) > PAGE:
+        raise UnavailableError(
+            f"endpoint tells of too many {of_what}",
+            where=view,
+            expected=f"<= {MAX_CLAIMS}, on pages of {PAGE}",
+            actual=f"{total}, a page of {len(page)}",
+            hint="ask another endpoint",
+        )
 
 
 def _revocation(value: dict[str, Any]) -> Revocation | None:

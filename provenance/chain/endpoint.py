@@ -22,7 +22,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import requests
 from urllib3.exceptions import HTTPError, NameResolutionError, ReadTimeoutError
 
-from provenance.chain.answers import Later, Reply, later, result_of
+from provenance.chain.answers import Later, Reply, hostile, later, result_of
+from provenance.chain.http.bounded import bounded_session
+from provenance.chain.http.origin import origin_of
 from provenance.errors import InputError, UnavailableError
 from provenance.judgement.facts import Agreement
 from provenance.progress import Say, silent
@@ -95,7 +97,7 @@ class Endpoint:
             InputError: not a URL of this kind.
         """
         parts = _parse(url)
-        self.shown = _origin(parts)
+        self.shown = origin_of(parts)
         self._url, self._secrets = url, _secrets(parts)
         self._is_loopback = parts.hostname in _LOOPBACK
         self._timeout_s, self._patience = timeout_s, patience
@@ -115,10 +117,11 @@ class Endpoint:
         data, attempt, waited_s = json.dumps(call).encode(), 0, 0.0
         while True:
             reply = self._post(data, f"{self.shown} {method}")
-            asked = later(reply)
-            if asked is None:
-                self._is_tired = False
-                return result_of(reply)
+            with hostile(reply.where):
+                asked = later(reply)
+                if asked is None:
+                    self._is_tired = False
+                    return result_of(reply)
             pause_s = self._pause_s(asked, attempt)
             if pause_s is None or waited_s + pause_s > self._patience.total_s:
                 self._is_tired = True
@@ -179,7 +182,7 @@ class Endpoint:
     def _session(self) -> requests.Session:
         """The calling thread's connection, which stays open between requests."""
         if not hasattr(self._sessions, "own"):
-            self._sessions.own = requests.Session()
+            self._sessions.own = bounded_session()
         session: requests.Session = self._sessions.own
         return session
 
@@ -220,12 +223,6 @@ def _scheme(url: str) -> str:
     """As much of a URL that cannot be read as surely holds no key."""
     scheme, found, _ = url.partition("://")
     return f"{scheme[:20]}://.." if found else "a text without ://"
-
-
-def _origin(parts: SplitResult) -> str:
-    """Scheme, host and port: all of a URL that is ever shown."""
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
 
 
 def _secrets(parts: SplitResult) -> tuple[str, ...]:

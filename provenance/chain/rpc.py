@@ -7,12 +7,11 @@ looked up (ENS, CCIP-Read, which lets a contract name URLs to fetch) behind the 
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provenance.chain.answers import RpcError, bytes_of
+from provenance.chain.answers import RpcError, block_hash_of, bytes_of, hostile, number_of
 from provenance.chain.endpoint import PATIENT, Endpoint, Patience, Transport
 from provenance.errors import UnavailableError
 from provenance.ids import to_hex
@@ -20,6 +19,7 @@ from provenance.judgement.facts import Agreement
 from provenance.progress import Say, silent
 
 Tag = str | int
+_WORD_BITS = 256  # of amounts of wei
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ class Rpc:
 
     def chain_id(self) -> int:
         """The chain id of EIP-155."""
-        with _hostile("eth_chainId"):
-            return int(self.request("eth_chainId"), 16)
+        with hostile("eth_chainId"):
+            return number_of(self.request("eth_chainId"))
 
     def block(self, tag: Tag) -> Block:
         """A block by number or tag (`latest`, `finalized`).
@@ -110,25 +110,27 @@ class Rpc:
             ) from error
         if value is None:
             raise UnavailableError("endpoint does not have this block", where=str(tag))
-        with _hostile("eth_getBlockByNumber"):
+        with hostile("eth_getBlockByNumber"):
             return Block(
-                int(value["number"], 16), bytes_of(value["hash"]), int(value["timestamp"], 16)
+                number_of(value["number"]),
+                block_hash_of(value["hash"]),
+                number_of(value["timestamp"]),
             )
 
     def code(self, address: str, tag: Tag | bytes = "latest") -> bytes:
         """Runtime code at an address; empty where no contract is. `tag` is as in `call`."""
-        with _hostile("eth_getCode"):
+        with hostile("eth_getCode"):
             return bytes_of(self.request("eth_getCode", [address, _named_block(tag)]))
 
     def balance_wei(self, address: str) -> int:
         """An account's balance at the newest block."""
-        with _hostile("eth_getBalance"):
-            return int(self.request("eth_getBalance", [address, "latest"]), 16)
+        with hostile("eth_getBalance"):
+            return number_of(self.request("eth_getBalance", [address, "latest"]), _WORD_BITS)
 
     def mined_nonce(self, address: str) -> int:
         """Number of this sender's transactions in mined blocks; waiting ones are not counted."""
-        with _hostile("eth_getTransactionCount"):
-            return int(self.request("eth_getTransactionCount", [address, "latest"]), 16)
+        with hostile("eth_getTransactionCount"):
+            return number_of(self.request("eth_getTransactionCount", [address, "latest"]))
 
     def call(self, to: str, data: bytes, tag: Tag | bytes = "latest") -> bytes:
         """The bytes that a call of a view returns at a block, not decoded.
@@ -138,33 +140,34 @@ class Rpc:
                 then answers from that very block, or refuses.
         """
         call = {"to": to, "data": to_hex(data)}
-        with _hostile("eth_call"):
+        with hostile("eth_call"):
             return bytes_of(self.request("eth_call", [call, _named_block(tag)]))
 
     def estimate_gas(self, sender: str, to: str | None, data: bytes) -> int:
         """Gas that a call would take now. Raises RpcError if it would revert."""
         call = {"from": sender, "data": to_hex(data)} | ({"to": to} if to else {})
-        with _hostile("eth_estimateGas"):
-            return int(self.request("eth_estimateGas", [call]), 16)
+        with hostile("eth_estimateGas"):
+            return number_of(self.request("eth_estimateGas", [call]))
 
     def base_fee_wei(self) -> int:
         """Base fee per gas of the newest block (EIP-1559)."""
         value = self.request("eth_getBlockByNumber", ["latest", False])
-        with _hostile("eth_getBlockByNumber"):
-            return int(value.get("baseFeePerGas", "0"), 16)
+        with hostile("eth_getBlockByNumber"):
+            fee = value.get("baseFeePerGas")
+            return 0 if fee is None else number_of(fee, _WORD_BITS)
 
     def receipt(self, tx_hash: bytes) -> Receipt | None:
         """The receipt of a mined transaction, None while it is not mined."""
         value = self.request("eth_getTransactionReceipt", [to_hex(tx_hash)])
-        with _hostile("eth_getTransactionReceipt"):
+        with hostile("eth_getTransactionReceipt"):
             if value is None or value.get("blockHash") is None:
                 return None
             return Receipt(
                 tx_hash=bytes_of(value["transactionHash"]),
-                ok=int(value["status"], 16) == 1,
-                block_number=int(value["blockNumber"], 16),
-                block_hash=bytes_of(value["blockHash"]),
-                gas_used=int(value["gasUsed"], 16),
+                ok=number_of(value["status"]) == 1,
+                block_number=number_of(value["blockNumber"]),
+                block_hash=block_hash_of(value["blockHash"]),
+                gas_used=number_of(value["gasUsed"]),
                 contract_address=value.get("contractAddress"),
                 logs=tuple(value["logs"]),
             )
@@ -178,7 +181,8 @@ class Rpc:
         value = self.request("eth_getTransactionByHash", [to_hex(tx_hash)])
         if value is None:
             raise UnavailableError("endpoint does not have this transaction", where=to_hex(tx_hash))
-        return bytes_of(value["input"])
+        with hostile("eth_getTransactionByHash"):
+            return bytes_of(value["input"])
 
     def send_raw(self, raw: bytes) -> None:
         """Hand a signed transaction to the endpoint."""
@@ -190,17 +194,3 @@ def _named_block(tag: Tag | bytes) -> Any:
     if isinstance(tag, bytes):
         return {"blockHash": to_hex(tag), "requireCanonical": True}
     return hex(tag) if isinstance(tag, int) else tag
-
-
-@contextlib.contextmanager
-def _hostile(method: str) -> Iterator[None]:
-    """Wraps the reading of an answer, which is attacker-controlled.
-
-    An answer of another form becomes UnavailableError: the endpoint cannot be used.
-    """
-    try:
-        yield
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UnavailableError(
-            "endpoint answered something else", where=method, actual=type(error).__name__
-        ) from error

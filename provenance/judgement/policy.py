@@ -15,6 +15,7 @@ import yaml
 from provenance.causes import cause_of, stand_in, yaml_cause
 from provenance.errors import ConfigError
 from provenance.judgement.edges import EDGES
+from provenance.judgement.trust import ENVIRONMENTS
 from provenance.judgement.verdict import Grade
 from provenance.text.strict_yaml import load_yaml
 
@@ -196,10 +197,14 @@ def _check_words(value: dict[str, Any], path: Path) -> None:
             "a file that no release names is never let through",
             where=f"{path} onNoMatch",
             expected="deny",
+            actual=value["onNoMatch"],
         )
-    if value.get("environment") not in (None, "local", "test", "production"):
+    if "environment" in value and value["environment"] not in ENVIRONMENTS:
         raise ConfigError(
-            "no such environment", where=f"{path} environment", actual=value["environment"]
+            "no such environment",
+            where=f"{path} environment",
+            expected=" | ".join(ENVIRONMENTS),
+            actual=value["environment"],
         )
 
 
@@ -234,7 +239,7 @@ def _edge_grades(value: dict[str, Any], path: Path) -> dict[str, Grade]:
     grades = {}
     for kind, grade in demanded.items():
         known = {g.value: g for g in Grade}
-        if kind not in EDGES or grade not in known:
+        if kind not in EDGES or not isinstance(grade, str) or grade not in known:
             raise ConfigError(
                 "no such edge or grade",
                 where=f"{path} edges.{kind}",

@@ -151,7 +151,20 @@ class _Reader:
                 actual=text[:80],
             ) from error
 
-    def at_least(self, name: str, least: int, default: int | None) -> int | None:
+    def text(self, name: str) -> str:
+        """A text that is not blank."""
+        found: str = self.get(name, str)
+        if not found.strip():
+            raise ConfigError(
+                "text is empty",
+                where=f"{self._where} {self._path}{name}",
+                expected="at least one letter",
+                actual=repr(found[:80]),
+            )
+        return found
+
+    def at_least(self, name: str, least: int, default: Any = ...) -> Any:
+        """A number from `least` on. `default` stands for a missing one; `...` refuses that."""
         number: int | None = self.get(name, int, default)
         if number is not None and number < least:
             raise ConfigError(
@@ -170,7 +183,9 @@ class _Reader:
         found = self._value[name]
         try:
             value = datetime.datetime.fromisoformat(found) if isinstance(found, str) else found
-        except ValueError:
+            if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+                value = value.astimezone(datetime.UTC)
+        except (ValueError, OverflowError):  # of a year that UTC does not have
             value = None
         if not isinstance(value, datetime.datetime) or value.tzinfo is None:
             raise ConfigError(
@@ -235,11 +250,12 @@ def _key(reader: _Reader) -> Key:
 
 
 def _publisher(reader: _Reader) -> Publisher:
+    first = reader.at_least("from_block", 0, 0)
     publisher = Publisher(
         Address(reader.hexadecimal("address", 20)),
-        reader.get("name", str),
-        reader.get("from_block", int, 0),
-        reader.get("to_block", int, None),
+        reader.text("name"),
+        first,
+        reader.at_least("to_block", first, None),
         reader.hexadecimal("code_hash", 32) if reader.has("code_hash") else None,
     )
     reader.done()
@@ -282,7 +298,7 @@ def parse_trust(data: bytes, where: str = "trust file") -> Trust:
     reader = _Reader(value, "", where)
     reader.choice("format", (FORMAT,))
     chain, contracts = reader.part("chain"), reader.part("contracts")
-    chain_id, named = chain.get("id", int), reader.choice("environment", ENVIRONMENTS)
+    chain_id, named = chain.at_least("id", 1), reader.choice("environment", ENVIRONMENTS)
     environment = "local" if chain_id in LOCAL_CHAINS else named
     max_age = reader.at_least("max_age", 1, MAX_AGE_S)
     trust = Trust(
@@ -298,7 +314,7 @@ def parse_trust(data: bytes, where: str = "trust file") -> Trust:
         keys=tuple(_key(r) for r in reader.parts("keys")),
         publishers=tuple(_publisher(r) for r in reader.parts("publishers")),
         digest=sha256(data),
-        version=reader.at_least("version", 1, 1) or 1,
+        version=reader.at_least("version", 1, 1),
         expires=reader.moment("expires"),
         max_age_s=None if environment == "local" else max_age,
         quorum=chain.at_least("quorum", 1, None),

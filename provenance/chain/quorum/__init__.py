@@ -14,12 +14,12 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from provenance.chain.answers import RpcError
+from provenance.chain.answers import RpcError, hostile
 from provenance.chain.endpoint import Transport
 from provenance.chain.quorum.compared import (
     BLOCK,
@@ -32,6 +32,7 @@ from provenance.chain.quorum.compared import (
 )
 from provenance.errors import ConfigError, ProvenanceError, UnavailableError
 from provenance.judgement.facts import Agreement
+from provenance.text.counted import counted
 
 GRACE_S = 1.0
 """Seconds for which the others are waited for once it is clear what the endpoints agree on."""
@@ -56,7 +57,7 @@ class _Answer:
 
     who: str
     value: Any = None
-    error: Exception | None = None
+    error: ProvenanceError | None = None
 
     @property
     def key(self) -> str | None:
@@ -64,10 +65,16 @@ class _Answer:
         return None if self.error is not None else repr(self.value)
 
     def __str__(self) -> str:
-        if isinstance(self.error, ProvenanceError):
-            why = f", {self.error.actual}" if self.error.actual else ""
-            return f"{self.who} did not answer: {self.error.what}{why}"
+        if self.error is not None:
+            return f"{self.who} did not answer: {self.why}"
         return f"{self.who} says {shown(self.value)}"
+
+    @property
+    def why(self) -> str:
+        """What was wrong, in the words of the error."""
+        if self.error is None:
+            return ""
+        return self.error.what + (f", {self.error.actual}" if self.error.actual else "")
 
 
 class _Asker:
@@ -110,17 +117,14 @@ def _work(endpoint: Transport, tasks: SimpleQueue[_Task | None]) -> None:
 
 
 def _answer(endpoint: Transport, task: _Task) -> _Answer:
+    where = f"{endpoint.shown} {task.method}"
     try:
-        value = endpoint.request(task.method, task.params)
-        return _Answer(
-            endpoint.shown,
-            canonical(task.method, value, f"{endpoint.shown} {task.method}"),
-        )
-    except RpcError as error:
-        if error.is_revert:
+        with hostile(where):
+            value = endpoint.request(task.method, task.params)
+            return _Answer(endpoint.shown, canonical(task.method, value, where))
+    except ProvenanceError as error:
+        if isinstance(error, RpcError) and error.is_revert:
             return _Answer(endpoint.shown, REVERTED)
-        return _Answer(endpoint.shown, error=error)
-    except Exception as error:  # raised where it is waited for, if it is a fault of this program
         return _Answer(endpoint.shown, error=error)
 
 
@@ -170,6 +174,7 @@ class Quorum:
         self._silent: dict[str, str] = {}
         self._false: dict[str, str] = {}
         self._behind: dict[str, int] = {}
+        self._split: dict[str, str] = {}
         weakref.finalize(self, _stop, [asker.tasks for asker in self._askers])
 
     def request(self, method: str, params: Sequence[Any] = ()) -> Any:
@@ -205,7 +210,10 @@ class Quorum:
             for who, why in self._silent.items()
             if who not in self._false
         ]
-        notes += [f"{who} was {blocks} blocks behind" for who, blocks in self._behind.items()]
+        notes += [f"{who} was {counted(n, 'block')} behind" for who, n in self._behind.items()]
+        notes += [
+            f"of {asked}, no {self._needed} agree: {said}" for asked, said in self._split.items()
+        ]
         names = tuple(asker.shown for asker in self._askers)
         return Agreement(self._needed, names, self._questions, tuple(notes))
 
@@ -235,26 +243,59 @@ class Quorum:
         return max(counts.values(), default=0)
 
     def _common_block(self, tag: str) -> Any:
-        """The newest block that `needed` endpoints have for a tag.
+        """The newest block that `needed` endpoints have for a tag and agree about.
 
-        Tips of honest nodes may differ for a while, so for `latest` older blocks are tried too.
-        What they call final may not differ.
+        One that claims to be ahead, or lies about a block at whose height others stand, must not
+        keep those behind it from agreeing: lower blocks are tried. For `finalized` those are the
+        heights that endpoints name, as no other is called final; for `latest`, whose tips may
+        differ for a while, the `MAX_BACK` blocks below.
         """
-        answers = self._ask(BLOCK, [tag, False], self._trusted(), _answered)
-        heights = {a.who: int(a.value["number"], 16) for a in answers if a.error is None}
-        if len(heights) < self._needed:
-            raise self._no_quorum(answers, f"{BLOCK} {tag}")
-        newest, is_final = sorted(heights.values())[-self._needed], tag == "finalized"
-        if is_final:
-            top = max(heights.values())
-            self._behind = {who: top - height for who, height in heights.items() if height < top}
-        for number in range(newest, max(0, newest - (0 if is_final else MAX_BACK)) - 1, -1):
+        for counting in (_answered, self._unless_all):
+            answers = self._ask(BLOCK, [tag, False], self._trusted(), counting)
+            heights = {a.who: int(a.value["number"], 16) for a in answers if a.error is None}
+            if len(heights) < self._needed:
+                raise self._no_quorum(answers, f"{BLOCK} {tag}")
+            number, votes = self._agreed_block(heights, tag == "finalized")
+            if self._value(votes) is not None or len(answers) == len(self._trusted()):
+                break  # otherwise one that is slow may be the voice that is missing
+        asked = question(BLOCK, [hex(number), False])
+        if tag == "finalized":
+            self._behind = {who: number - h for who, h in heights.items() if h < number}
+        return self._agreed(votes, asked, accuse=tag == "finalized")
+
+    def _agreed_block(
+        self, heights: Mapping[str, int], is_final: bool
+    ) -> tuple[int, list[_Answer]]:
+        """The newest number about which `needed` agree, with their answers; else the last tried.
+
+        Args:
+            heights: of each endpoint, the number that it gave (attacker-controlled); at least
+                `needed`.
+        """
+        newest = sorted(heights.values())[-self._needed]
+        tried = {height for height in heights.values() if height <= newest}
+        if not is_final:
+            tried |= set(range(max(0, newest - MAX_BACK), newest))
+        silent: set[str] = set()  # asked once: whoever hangs would hold up each lower number
+        last: tuple[int, list[_Answer]] = newest, []
+        for number in sorted(tried, reverse=True):
+            able = {who for who, height in heights.items() if height >= number} - silent
+            if len(able) < self._needed:
+                continue
             params = [hex(number), False]
-            having = [a for a in self._trusted() if heights.get(a.shown, -1) >= number]
+            having = [asker for asker in self._trusted() if asker.shown in able]
             answers = self._ask(BLOCK, params, having, self._most)
-            if self._value(answers) is not None or _answered(answers) < len(having):
+            last = number, answers
+            if self._value(answers) is not None:
                 break
-        return self._agreed(answers, question(BLOCK, params), accuse=is_final)
+            silent |= able - {a.who for a in answers if a.error is None}
+            if is_final and len({a.key for a in answers if a.error is None}) > 1:
+                self._split[question(BLOCK, params)] = "; ".join(sorted(map(str, answers)))
+        return last
+
+    def _unless_all(self, answers: Sequence[_Answer]) -> int:
+        """Counts so that all are waited for: never enough, and never too few."""
+        return self._needed - 1
 
     def _ask(
         self,
@@ -293,21 +334,14 @@ class Quorum:
         return answers
 
     def _note(self, askers: Sequence[_Asker], answers: Sequence[_Answer]) -> None:
-        """Remember who did not answer.
-
-        Raises:
-            Exception: what is no error of an endpoint.
-        """
+        """Remember who did not answer."""
         said = {answer.who: answer for answer in answers}
         for asker in askers:
             answer = said.get(asker.shown)
             if answer is None:
                 self._silent.setdefault(asker.shown, "not in time")
-            elif isinstance(answer.error, ProvenanceError):
-                why = f", {answer.error.actual}" if answer.error.actual else ""
-                self._silent.setdefault(asker.shown, f"{answer.error.what}{why}")
             elif answer.error is not None:
-                raise answer.error
+                self._silent.setdefault(asker.shown, answer.why)
 
     def _no_quorum(self, answers: Sequence[_Answer], asked: str) -> UnavailableError:
         values = {each.key for each in answers if each.key is not None}

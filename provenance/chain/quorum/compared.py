@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from provenance.chain.answers import bytes_of
+from provenance.chain.answers import block_hash_of, bytes_of, hostile, number_of
 from provenance.errors import InternalError, UnavailableError
 from provenance.ids import to_hex
 
@@ -21,11 +21,10 @@ TAGS = ("latest", "finalized")
 REVERTED = "execution reverted"
 """Stands for the answer that a contract refused the call."""
 _SHOWN_BYTES = 32  # of an answer; of a longer one only its beginning and its digest are told
-_HASH_BYTES = 32
 
 
 def _number(value: Any) -> str:
-    return hex(int(value, 16))
+    return hex(number_of(value))
 
 
 def _data(value: Any) -> str:
@@ -33,12 +32,9 @@ def _data(value: Any) -> str:
 
 
 def _block(value: Any) -> dict[str, str]:
-    digest = bytes_of(value["hash"])
-    if len(digest) != _HASH_BYTES:
-        raise ValueError("not a block's hash")
     return {
         "number": _number(value["number"]),
-        "hash": to_hex(digest),
+        "hash": to_hex(block_hash_of(value["hash"])),
         "timestamp": _number(value["timestamp"]),
     }
 
@@ -69,12 +65,8 @@ def canonical(method: str, value: Any, where: str) -> Any:
     """
     if value is None and method == BLOCK:
         raise UnavailableError("endpoint does not have this block", where=where)
-    try:
+    with hostile(where):
         return _READS[method](value)
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UnavailableError(
-            "endpoint answered something else", where=where, actual=type(error).__name__
-        ) from error
 
 
 def shown(value: Any) -> str:

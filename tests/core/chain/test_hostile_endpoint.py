@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -16,7 +17,8 @@ from typing import Any
 import pytest
 from eth_abi import encode
 
-from provenance.chain.answers import RpcError
+from provenance.chain import endpoint as endpoint_module
+from provenance.chain.answers import Reply, RpcError, later, result_of
 from provenance.chain.artifact import abi_of
 from provenance.chain.contracts import MAX_CLAIMS, Reader, Snapshot
 from provenance.chain.endpoint import Patience
@@ -126,6 +128,73 @@ def test_a_malformed_result_raises_nothing_but_unavailable(
         call(endpoint.rpc)
 
 
+ODD_NUMBERS = ["0x" + "f" * 8000, "0x" + "f" * 17, "-0x5", " 0x6_4 ", "0x6_4", "0x\uff11", "64"]
+
+
+@pytest.mark.parametrize("number", ODD_NUMBERS, ids=lambda text: ascii(text)[:12])
+def test_a_number_that_is_none_of_json_rpc_is_unavailable(endpoint: Endpoint, number: str) -> None:
+    """8000 digits could be read, and then not be printed."""
+    block = {"number": "0x5", "hash": "0x" + "11" * 32, "timestamp": "0x1"}
+    for odd in ({"number": number}, {"timestamp": number}, {"hash": "0x" + "11" * 31}):
+        endpoint.answers = {"eth_getBlockByNumber": {"result": block | odd}}
+        with pytest.raises(UnavailableError):
+            endpoint.rpc.block(5)
+    endpoint.answers = {"eth_chainId": {"result": number}}
+    with pytest.raises(UnavailableError):
+        endpoint.rpc.chain_id()
+
+
+def test_amounts_may_have_256_bits(endpoint: Endpoint) -> None:
+    for digits in (64, 65):
+        endpoint.answers = {"eth_getBalance": {"result": "0x" + "f" * digits}}
+        with pytest.raises(UnavailableError) if digits > 64 else contextlib.nullcontext():
+            assert endpoint.rpc.balance_wei(ADDRESSES["registry"]) == 2**256 - 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [[], {}, True, "3", 1.5, 2**63, 10**4000],
+    ids=lambda c: f"{c:.9}" if isinstance(c, str) else type(c).__name__,
+)
+def test_an_error_code_that_is_no_integer_is_no_json_rpc(endpoint: Endpoint, code: Any) -> None:
+    endpoint.answers = {"eth_call": {"error": {"code": code, "message": "execution reverted"}}}
+    with pytest.raises(UnavailableError, match="does not speak JSON-RPC"):
+        endpoint.rpc.call(ADDRESSES["registry"], b"")
+
+
+@pytest.mark.parametrize("words", ["throughput", "compute units ", "state ", "rate"])
+def test_a_long_message_costs_no_time(words: str) -> None:
+    """An expression that takes the square of it took 10 s, in which no other thread ran."""
+    message = words * (200_000 // len(words))
+    body = json.dumps({"error": {"code": 1, "message": message}}).encode()
+    reply, begin = Reply(200, {}, body, "x"), time.process_time()
+    assert later(reply) is None
+    with pytest.raises(RpcError):
+        result_of(reply)
+    assert time.process_time() - begin < 1
+
+
+def test_a_message_that_is_cut_shows_no_half_of_a_key() -> None:
+    """Keys that are taken out make room for what stands behind them."""
+    key = "0123456789abcdef-0123456789abcdef"
+    body = json.dumps({"error": {"code": 1, "message": f"{key} " * 50}}).encode()
+    with pytest.raises(RpcError) as caught:
+        result_of(Reply(200, {}, body, "x", (key,)))
+    assert "0" not in str(caught.value.actual)
+    assert "(key)" in str(caught.value.actual)
+
+
+def test_whatever_goes_wrong_in_reading_an_answer_is_the_endpoints_doing(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(reply: Reply) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(endpoint_module, "later", broken)
+    with pytest.raises(UnavailableError, match="answered something else"):
+        endpoint.rpc.chain_id()
+
+
 @pytest.mark.parametrize("result", ["x", "0xzz", 5, [], {}, None])
 def test_a_chain_id_that_is_no_number_is_unavailable(endpoint: Endpoint, result: Any) -> None:
     endpoint.answers["eth_chainId"] = {"result": result}
@@ -213,6 +282,17 @@ def test_releases_without_end_are_not_asked_for(endpoint: Endpoint, total: int) 
     endpoint.answers = {"eth_getBlockByNumber": {"result": block}, "eth_call": answer}
     with pytest.raises(UnavailableError, match="too many releases"):
         Snapshot(endpoint.rpc, ADDRESSES, "latest").claims(bytes(32))
+
+
+@pytest.mark.parametrize(("ids", "total"), [(100, MAX_CLAIMS + 1), (1, 2**256 - 1), (101, 101)])
+def test_runs_without_end_are_not_asked_for(endpoint: Endpoint, ids: int, total: int) -> None:
+    """An endpoint that always has another page kept its reader for ever."""
+    data = encode(["bytes32[]", "uint256"], [[bytes(32)] * ids, total])
+    block = {"number": "0x5", "hash": "0x" + "11" * 32, "timestamp": "0x1"}
+    answer = {"result": "0x" + data.hex()}
+    endpoint.answers = {"eth_getBlockByNumber": {"result": block}, "eth_call": answer}
+    with pytest.raises(UnavailableError, match="too many runs"):
+        Snapshot(endpoint.rpc, ADDRESSES, "latest").runs_of("0x" + "11" * 20)
 
 
 def test_a_revert_is_named(endpoint: Endpoint) -> None:

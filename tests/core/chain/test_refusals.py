@@ -8,6 +8,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ from provenance.chain import endpoint as endpoint_module
 from provenance.chain.answers import Reply, RpcError, later
 from provenance.chain.endpoint import PATIENT, Endpoint, Patience
 from provenance.errors import RejectedError, UnavailableError
+from tests.support.processes.loopback import served
 
 PATH = "/v3/0123456789abcdef"
 RESULT = object()  # stands for the honest answer
@@ -309,6 +311,67 @@ def test_an_answer_that_trickles_is_cut(script: Script, monkeypatch: pytest.Monk
     script.answers = [Answer(200, trickle)]
     assert "no whole answer within 5 s" in client.refused()
     client.endpoint.close()
+
+
+DRIPS = {
+    "a header without end": b"x",
+    "headers without end": b"X-a: b\r\n",
+    "answers that announce another": b"HTTP/1.1 100 Continue\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", DRIPS)
+def test_headers_that_drip_are_cut(name: str) -> None:
+    """Each piece comes within the timeout, so only the time in all ends it."""
+    begins = {"answers that announce another": b""}.get(name, b"HTTP/1.1 200 OK\r\nX: ")
+
+    def drip(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(OSError):  # until the client hangs up
+            connection.recv(1 << 16)
+            connection.sendall(begins)
+            for _ in range(60):
+                connection.sendall(DRIPS[name])
+                time.sleep(0.05)
+
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(1)
+        thread = threading.Thread(target=drip, args=(server,))
+        thread.start()
+        endpoint, begin = Endpoint(f"http://127.0.0.1:{server.getsockname()[1]}", 0.3), time.time()
+        with pytest.raises(UnavailableError, match=r"no whole answer within 0\.3 s"):
+            endpoint.request("eth_chainId")
+        assert time.time() - begin < 1.5
+        endpoint.close()
+        thread.join()
+
+
+def test_a_connection_is_used_again_with_a_time_of_its_own() -> None:
+    """What one answer left of its time is not the next one's."""
+    ports: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            ports.append(self.client_address[1])
+            time.sleep(0.2)
+            self.send_response_only(200)
+            self.send_header("Content-Length", "16")
+            self.end_headers()
+            self.wfile.write(b'{"result":"0x7"}')
+
+        def log_message(self, *args: object) -> None:
+            return
+
+    with served(Handler) as url:
+        endpoint = Endpoint(url, 0.5)
+        assert [endpoint.request("eth_chainId") for _ in range(4)] == ["0x7"] * 4
+        endpoint.close()
+    assert len(ports) == 4
+    assert len(set(ports)) == 1
 
 
 @pytest.mark.parametrize(

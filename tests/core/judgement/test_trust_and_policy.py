@@ -167,6 +167,8 @@ def test_an_unknown_key_is_named(path: str) -> None:
         ("chain", []),
         ("chain.id", "31337"),
         ("chain.id", True),
+        ("chain.id", -1),
+        ("chain.id", 0),
         ("chain.genesis", HASH[:-1]),
         ("chain.genesis", HASH[2:]),
         ("chain.genesis", 0xCDCD),
@@ -187,6 +189,11 @@ def test_an_unknown_key_is_named(path: str) -> None:
         ("publishers.0.from_block", "3"),
         ("publishers.0.to_block", 1.5),
         ("publishers.0.name", 5),
+        ("publishers.0.name", ""),
+        ("publishers.0.name", " "),
+        ("publishers.0.from_block", -5),
+        ("publishers.0.to_block", 2),
+        ("publishers.0.to_block", -1),
     ],
 )
 def test_a_wrong_value_is_refused(path: str, wrong: Any) -> None:
@@ -195,6 +202,36 @@ def test_a_wrong_value_is_refused(path: str, wrong: Any) -> None:
     parent[name] = wrong
     with pytest.raises(ConfigError):
         parse(value)
+
+
+HUGE = "0x" + "f" * 5000  # Python computes it, and then does not print it
+
+
+@pytest.mark.parametrize(
+    ("line", "other", "words"),
+    [
+        ("version: 1", f"version: {HUGE}", "5002 characters"),
+        ("version: 1", f"version: -{HUGE}", "5003 characters"),
+        ("version: 1", "version: 18446744073709551616", "more than 64 bits"),
+        ("version: 1", "version: !!int 7", "tag 'tag:yaml.org,2002:int' is not read"),
+        ("version: 1", "version: !!bool maybe", "is not read"),
+        ("environment: test", "environment: !!str test", "is not read"),
+        ("environment: test", "environment: ! test", "is not read"),
+        ("id: 31337", f"id: {HUGE}", "line 5"),
+    ],
+)
+def test_tags_and_numbers_without_end_are_refused_with_their_line(
+    line: str, other: str, words: str
+) -> None:
+    """They ended the program, there or where the number was printed."""
+    text = yaml.safe_dump(good(), sort_keys=False)
+    assert text.count(line) == 1
+    with pytest.raises(ConfigError, match="not YAML") as refused:
+        parse_trust(text.replace(line, other).encode())
+    assert words in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+    largest = text.replace("version: 1", f"version: {2**64 - 1}")
+    assert parse_trust(largest.encode()).version == 2**64 - 1
 
 
 @pytest.mark.parametrize(
@@ -290,6 +327,14 @@ def test_a_policy_may_require_more(tmp_path: Path) -> None:
         FORMAT + "onNoMatch: allow",
         FORMAT + "environment: prod",
         FORMAT + "environment: [local]",
+        FORMAT + "environment:",
+        FORMAT + "environment: !!null production",
+        FORMAT + "mode: !!bool warn",
+        FORMAT + "mode: !!timestamp warn",
+        FORMAT + "mode: 2026-01-01T00:00:00+99:99",
+        FORMAT + f"mode: {HUGE}",
+        FORMAT + f"require: [{HUGE}]",
+        FORMAT + f"require: [{'1' * 90}]",
         "a: [",
         "[" * 1500,
         FORMAT + "mode: 2026-13-45",
@@ -315,13 +360,23 @@ def test_a_policy_may_require_more(tmp_path: Path) -> None:
     ids=lambda text: f"{text.removeprefix(FORMAT)!r:.40}",
 )
 def test_a_policy_that_is_not_understood_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as refused:
         policy(tmp_path, text)
+    assert "policy.yaml" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
     "edges",
-    ["[]", "{merged: proven}", "{merged_from: best}", "{merged_from: 5}", "{merged_from: }"],
+    [
+        "[]",
+        "{merged: proven}",
+        "{merged_from: best}",
+        "{merged_from: 5}",
+        "{merged_from: }",
+        "{merged_from: [sampled]}",
+        "{merged_from: {a: b}}",
+    ],
 )
 def test_an_edge_or_grade_that_does_not_exist_is_refused(tmp_path: Path, edges: str) -> None:
     with pytest.raises(ConfigError, match="edge"):

@@ -62,6 +62,8 @@ def test_what_a_file_says_about_time_is_read_and_written() -> None:
         "expires: 2027-01-01T00:00:00",
         "expires: soon",
         "expires: 5",
+        "expires: 0001-01-01T00:00:00+23:00",
+        "expires: '9999-12-31T23:59:59-23:59'",
     ],
 )
 def test_nonsense_about_time_is_refused(line: str) -> None:
