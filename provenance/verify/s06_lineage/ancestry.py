@@ -54,13 +54,14 @@ def _told(found: Ancestry) -> str:
     makers = [found.runs[run_id] for run_id in found.makers]
     earlier = [called for run_id, called in found.runs.items() if run_id not in found.makers]
     more = f"; {len(earlier)} more made what that was made of: {', '.join(earlier)}"
-    by = f"the base was made by {' and by '.join(makers)}{more if earlier else ''}"
-    return f"{by}; release, log, history and proofs of each checked"
+    logs = "its log" if len(makers) == 1 else "their logs"
+    by = f"by {logs}, the base was made by {' and by '.join(makers)}{more if earlier else ''}"
+    return f"{by}; release, log, history and proofs of each checked, no weight was compared"
 
 
 def _said(found: Ancestry, base: str) -> str:
     """Whether a run at hand made a base."""
     if base in found.bases:
-        return "made by another run"
+        return "made by another run, by its log"
     partly = found.partly.get(base)
     return "no run at hand made it" if partly is None else partly.said
