@@ -79,6 +79,7 @@ class Ancestry:
     makers: ids of those of them that made the base itself, not what it was made of.
     bases: what these runs made on the way.
     partly: what is known of the makers of other artifacts, by the artifact.
+    doubted: false proofs at hand of the makers of other artifacts, by the artifact.
     revoked: what of them was revoked.
     fault: what contradicts the lineage; None if nothing does.
     development: reasons why this is no production verdict.
@@ -89,6 +90,7 @@ class Ancestry:
     makers: list[str] = field(default_factory=list)
     bases: set[str] = field(default_factory=set)
     partly: dict[str, Partly] = field(default_factory=dict)
+    doubted: dict[str, VerificationError] = field(default_factory=dict)
     revoked: list[VerificationError] = field(default_factory=list)
     fault: ProvenanceError | None = None
     development: list[str] = field(default_factory=list)

@@ -27,6 +27,7 @@ from provenance.verify.s03_release import check_not_revoked, is_in_time
 from provenance.verify.s04_log import Log, check_log
 from provenance.verify.s05_history import check_history
 from provenance.verify.s06_lineage import Lineage, check_lineage
+from provenance.verify.s06_lineage.alone import contradiction
 from provenance.verify.s06_lineage.found import (
     SIGNED_HEADS,
     Ancestry,
@@ -188,9 +189,13 @@ class Walk:
         """A claim about the other run failed or was not checked: it was revoked, or is no help.
 
         Raises:
-            VerificationError: a trusted publisher released it, and it contradicts itself.
+            VerificationError: a trusted publisher released it, and log or chain contradict it.
         """
         run, left, failed = other.called, other.first_open, other.first_failed
+        against = None
+        if sought.weights is None and (failed is None or failed.id != "not.revoked"):
+            against = contradiction(other, self._chain)  # also of a log without its proofs
+        failed = against or failed
         what = "it" if sought.weights is None else "these weights"
         made = f"{run} made {what} by its anchored log"
         if failed is None:
@@ -207,8 +212,12 @@ class Walk:
         )
         if failed.id == "not.revoked":
             self.found.revoked.append(error)
-        elif sought.weights is None and is_in_time(other.case, self._chain, other.log.claim):
+        elif sought.weights is not None or not is_in_time(other.case, self._chain, other.log.claim):
+            return
+        elif against is not None:
             raise error
+        else:
+            self.found.doubted.setdefault(sought.artifact, error)
 
     def _add(self, other: Other, way: WayBack, sought: Sought) -> None:
         """Take the edges of a run into the lineage."""

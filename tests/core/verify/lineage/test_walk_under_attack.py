@@ -25,7 +25,7 @@ from provenance.log.anchoring import SignedHead
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.signing import head_digest
-from provenance.verify.protocols import EpochEvidence, Evidence
+from provenance.verify.protocols import EpochEvidence, Evidence, RegistrationEvidence
 from provenance.verify.s06_lineage import makers
 from provenance.verify.sources.evidence import FolderSource
 from tests.core.verify.test_ancestry import (
@@ -314,12 +314,64 @@ class Doubter(Believer):
 
 
 @pytest.mark.parametrize("first", [False, True])
-def test_a_bare_copy_hides_no_proof_that_does_not_verify(first: bool) -> None:
+@pytest.mark.parametrize("copies", [0, 1, 2])
+def test_a_bare_copy_hides_no_proof_that_does_not_verify(copies: int, first: bool) -> None:
+    """Nor does a false proof fail anything, which anyone can put beside a public log."""
     runs = generations(2)
     runs[1].believer = Doubter(runs[0].run_id)
-    verdict = judged_with(runs, unproven(runs[0].evidence), first=first)
-    assert verdict.status is not VERIFIED
+    verdict = judged_with(runs, *[unproven(runs[0].evidence)] * copies, first=first)
+    assert verdict.status is Status.INDETERMINATE
     assert "proof does not verify" in verdict.reason
+    runs[0].chain.revoke(OWNER, runs[0].run_id, runs[0].index("merge"), "leaked")
+    assert judged_with(runs, unproven(runs[0].evidence), first=first).status is REVOKED
+
+
+FALSE: dict[str, dict[str, Any]] = {
+    "malformed": {"points": [["x"]], "trees": [], "links": []},
+    "another dataset's": {"points": [["0x9", "0x9"]], "trees": [], "links": []},
+}
+
+
+class Exact(Believer):
+    """Believes a registration only with the points that `MemoryEvidence` has."""
+
+    def check_registration(self, evidence: RegistrationEvidence) -> None:
+        if list(evidence.points) != [(1, 2)]:
+            raise VerificationError("points are not the registered ones")
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("false", FALSE.values(), ids=FALSE)
+def test_false_proofs_beside_a_copy_fail_nobody(false: dict[str, Any], first: bool) -> None:
+    runs = generations(2)
+    runs[1].believer = Exact()
+    planted = replace(runs[0].evidence, registered=false)
+    verdict = judged_with(runs, *[planted] * 3, first=first)
+    assert verdict.status is VERIFIED, verdict.reason
+    assert [c.holds for c in claims(verdict, "base.traced")] == [True]
+    verdict = judged_with(runs[1:], planted, first=True)
+    assert verdict.status is Status.INDETERMINATE, verdict.reason
+
+
+def test_what_log_and_chain_contradict_fails_with_and_without_proofs() -> None:
+    """The epoch's record names an anchoring that the chain lacks; a copy has no proofs at all."""
+
+    def another(log: list[Record]) -> list[Record]:
+        return [
+            replace(r, fields={**r.fields, "number": 7}) if "number" in r.fields else r for r in log
+        ]
+
+    chain = MemoryChain()
+    mother = Generation(FIRST, merged(0), chain, another)
+    runs = [mother, Generation(merged(0), merged(1), chain)]
+    bare = unproven(mother.evidence)
+    for verdict in (
+        judged_with(runs, bare),
+        judged_with(runs, bare, first=True),
+        judged_with(runs[1:], bare, first=True),
+    ):
+        assert verdict.status is Status.FAILED
+        assert "anchoring is not accepted on chain" in verdict.reason
 
 
 def strangers_log(chain: MemoryChain, child: Generation, owner: str, count: int) -> Planted:
