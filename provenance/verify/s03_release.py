@@ -45,8 +45,9 @@ def find_release(case: Case, chain: Chain) -> ClaimFacts:
         NotFound: no trusted publisher released this digest.
         Stopped: another run than the named one released it.
 
-    If a digest has several releases by trusted publishers, it is a revoked one, if there is any.
-    One that was made with a key after that key was revoked counts only where there is no other.
+    If a digest has several releases by trusted publishers, it is a revoked one, if there is any; if
+    the caller names the run, one of that run. One that was made with a key after that key was
+    revoked counts only where there is no other.
     """
     wanted = case.options.release or case.artifact.claimed_run
     trust, digest = case.verifier.trust, case.artifact.digest
@@ -54,9 +55,10 @@ def find_release(case: Case, chain: Chain) -> ClaimFacts:
     matching = [found for found in trusted if wanted is None or found[0].run_id == wanted]
     if not matching:
         _explain_absence(case, chain, wanted, [claim for claim, _ in trusted])
-    standing = [found for found in trusted if _made_in_time(case, chain, found[0])]
+    standing = [found for found in trusted if is_in_time(case, chain, found[0])]
     matching = [found for found in matching if found in standing] or matching
-    claim, publisher = next((found for found in standing if found[0].revoked_block), matching[0])
+    asked = matching if case.options.release is not None else standing
+    claim, publisher = next((found for found in asked if found[0].revoked_block), matching[0])
     case.notes.found_release(claim)
     case.notes.holds(
         "release.named",
@@ -106,7 +108,8 @@ def check_key(case: Case, chain: Chain, claim: ClaimFacts) -> SignerRevocation |
     return revoked
 
 
-def _made_in_time(case: Case, chain: Chain, claim: ClaimFacts) -> bool:
+def is_in_time(case: Case, chain: Chain, claim: ClaimFacts) -> bool:
+    """Whether a release was made before every block from which its owner's key is revoked."""
     revoked = case.verifier.trust.key_revocations(chain.snapshot, claim.owner)
     return all(claim.block_number < each.from_block for each in revoked)
 

@@ -56,11 +56,16 @@ class _Found:
     tree: Tree
 
 
-def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
+def check_log(
+    case: Case, chain: Chain, claim: ClaimFacts, *, reads_on: type[Stopped] = Lacking
+) -> Log:
     """The records at hand are exactly the log under its head, which the run's key signed.
 
     Where the signature or cosignatures are missing, the claim about them is not checked, and the
     log is read on: what was revoked of it counts.
+
+    Args:
+        reads_on: with `Stopped`, the log is read on too where the signature is wrong.
 
     Raises:
         Stopped: no evidence of the run is at hand, or it is not that log.
@@ -75,9 +80,9 @@ def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
         )
         raise Stopped
     found = _choose(case, chain, claim, candidates)
-    with suppress(Lacking), notes.guarded("head.signed"):
+    with suppress(reads_on), notes.guarded("head.signed"):
         notes.holds("head.signed", _check_heads(case, chain, claim, found, candidates))
-    with suppress(Lacking):
+    with suppress(reads_on):
         check_witnesses(case, claim, found.head, candidates)
     run = _check_final(case, chain, claim, found.head)
     return Log(claim, found.head, run, found.evidence, found.records)

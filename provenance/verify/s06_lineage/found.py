@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from provenance.artifacts.identity import NamedFolder, first_difference
 from provenance.errors import ProvenanceError, VerificationError
 from provenance.ids import to_hex
+from provenance.judgement.facts import ClaimFacts
 from provenance.judgement.verdict import Claim, Edge
-from provenance.verify.case import Case
+from provenance.verify.case import Case, Verifier
 from provenance.verify.claims import Report, Stopped
 from provenance.verify.s04_log import Log
 
 # Without these a run says nothing about the base.
 _PROVEN = ("dataset.registered", "epoch.proven")
+_SIGNATURES = ("head.signed", "head.witnessed")
+SIGNED_HEADS = "heads of that run that its key signed (provenance/heads.jsonl)"
 
 
 @dataclass(frozen=True)
@@ -27,21 +30,22 @@ class Other:
     @property
     def called(self) -> str:
         """The run with its publisher, for people."""
-        claim = self.log.claim
-        publisher = self.case.verifier.trust.publisher(claim.owner, claim.block_number)
-        name = claim.owner if publisher is None else publisher.name
-        return f"run {to_hex(claim.run_id)} of {name}"
+        return called(self.case.verifier, self.log.claim)
 
     @property
     def first_failed(self) -> Claim | None:
-        """The first claim that fails."""
-        return next((c for c in self.report.claims if c.holds is False), None)
+        """The first claim that fails, but for those about signatures.
+
+        Anyone can put bad signatures beside a log, and the registry's head confirms it without.
+        """
+        failed = (c for c in self.report.claims if c.holds is False)
+        return next((c for c in failed if c.id not in _SIGNATURES), None)
 
     @property
     def first_open(self) -> Claim | None:
-        """The first claim without which a run is not followed and that was not checked."""
-        needed = {*_PROVEN, *self.report.lacking}
-        return next((c for c in self.report.claims if c.id in needed and c.holds is None), None)
+        """The first claim without which a run is not followed and that does not hold."""
+        needed = {*_PROVEN, *_SIGNATURES, *self.report.lacking}
+        return next((c for c in self.report.claims if c.id in needed and not c.holds), None)
 
     def require_proven(self) -> None:
         """No claim fails, and the run is proven.
@@ -50,7 +54,8 @@ class Other:
             Stopped: a claim fails (a sampled one stops nothing by itself), or evidence is missing.
         """
         held = {claim.id for claim in self.report.claims if claim.holds}
-        if self.first_failed is not None or self.report.lacking or not held.issuperset(_PROVEN):
+        fails = any(claim.holds is False for claim in self.report.claims)
+        if fails or self.report.lacking or not held.issuperset(_PROVEN):
             raise Stopped
 
 
@@ -74,6 +79,7 @@ class Ancestry:
     makers: ids of those of them that made the base itself, not what it was made of.
     bases: what these runs made on the way.
     partly: what is known of the makers of other artifacts, by the artifact.
+    doubted: false proofs at hand of the makers of other artifacts, by the artifact.
     revoked: what of them was revoked.
     fault: what contradicts the lineage; None if nothing does.
     development: reasons why this is no production verdict.
@@ -84,9 +90,17 @@ class Ancestry:
     makers: list[str] = field(default_factory=list)
     bases: set[str] = field(default_factory=set)
     partly: dict[str, Partly] = field(default_factory=dict)
+    doubted: dict[str, VerificationError] = field(default_factory=dict)
     revoked: list[VerificationError] = field(default_factory=list)
     fault: ProvenanceError | None = None
     development: list[str] = field(default_factory=list)
+
+
+def called(verifier: Verifier, claim: ClaimFacts) -> str:
+    """The run of a release with its publisher, for people."""
+    publisher = verifier.trust.publisher(claim.owner, claim.block_number)
+    name = claim.owner if publisher is None else publisher.name
+    return f"run {to_hex(claim.run_id)} of {name}"
 
 
 def differing(made: NamedFolder, base: NamedFolder) -> str:

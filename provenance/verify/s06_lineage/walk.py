@@ -6,75 +6,45 @@ and proofs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 
 from provenance.artifacts.identity import NamedFolder
 from provenance.digest import Digest
-from provenance.errors import (
-    InputError,
-    NotFound,
-    ProvenanceError,
-    UnavailableError,
-    VerificationError,
-)
-from provenance.ids import RunId, to_hex
+from provenance.errors import VerificationError
+from provenance.ids import to_hex
 from provenance.judgement.edges import EDGE_TABLE
+from provenance.judgement.facts import ClaimFacts
 from provenance.judgement.verdict import Edge
-from provenance.log.graph.folders import adapter_of, base_of, began_with, merged_of
+from provenance.log.graph.folders import base_of, merged_of
 from provenance.log.graph.way_back import WayBack, way_of
 from provenance.log.history import Placed
-from provenance.log.record import Record
-from provenance.log.records import Checkpoint, Merge, Quantize, Release, Seed, Step
+from provenance.log.records import Merge, Step
 from provenance.verify.case import MAX_ATTEMPTS, Artifact, Case, Options
 from provenance.verify.claims import Notes, Report, Stopped
-from provenance.verify.protocols import Evidence
 from provenance.verify.s02_chain import Chain
-from provenance.verify.s03_release import MAX_ASKED, Pending, check_not_revoked, find_release
+from provenance.verify.s03_release import check_not_revoked, is_in_time
 from provenance.verify.s04_log import Log, check_log
 from provenance.verify.s05_history import check_history
 from provenance.verify.s06_lineage import Lineage, check_lineage
-from provenance.verify.s06_lineage.found import Ancestry, Other, Partly, differing
+from provenance.verify.s06_lineage.alone import contradiction
+from provenance.verify.s06_lineage.found import (
+    SIGNED_HEADS,
+    Ancestry,
+    Other,
+    Partly,
+    called,
+    differing,
+)
+from provenance.verify.s06_lineage.makers import Beside, Maker, Sought, makers_of, says_it_made
 from provenance.verify.s07_revocation import check_own_revocations
 from provenance.verify.s08_proofs import check_proofs
 from provenance.verify.s08_proofs.run import Run
-from provenance.verify.sources.evidence import MAX_BEFORE_SEED
 
 MAX_NODES = 256  # of the whole lineage
 _FILE = "quantized_from"  # leads to a run's own file, of which the base is seldom made
+_CALLED = {True: "the base", False: "the base's weights"}
 (_STEP,) = (row for row in EDGE_TABLE if row.record == Step.TYPE)
-
-
-@dataclass(frozen=True)
-class _Sought:
-    """What is looked for.
-
-    path: identities from the release back to the artifact that some run made.
-    opened: the block for which the run was opened that began with it.
-    proven: runs that were found to have made it, with their proofs.
-    weights: a folder, if runs are looked for that made its weights beside other files.
-    """
-
-    path: tuple[str, ...]
-    opened: int
-    proven: set[RunId] = field(default_factory=set)
-    weights: NamedFolder | None = None
-
-    @property
-    def artifact(self) -> str:
-        """The last of the path."""
-        return self.path[-1]
-
-    @property
-    def is_base(self) -> bool:
-        """Whether it is the base of the run in question: only its own model stands before it."""
-        return len(self.path) == 2
-
-    @property
-    def named(self) -> str:
-        """What a log must name."""
-        return self.artifact if self.weights is None else self.weights.content
 
 
 class Walk:
@@ -107,9 +77,7 @@ class Walk:
         if artifact in self._asked:
             return
         self._asked.add(artifact)
-        sought = _Sought((*path, artifact), opened)
-        for run_id, model in self._releases(sought):
-            self._visit(run_id, model, sought)
+        self._visit_makers(Sought((*path, artifact), opened))
 
     def _ask_weights(self, base: NamedFolder, path: tuple[str, ...], opened: int) -> None:
         """Visit the runs at hand that made a base's weights beside other files.
@@ -121,68 +89,46 @@ class Walk:
         if question in self._asked:
             return
         self._asked.add(question)
-        sought = _Sought((*path, base.name), opened, weights=base)
-        for run_id, model in self._releases(sought):
-            self._visit(run_id, model, sought)
+        self._visit_makers(Sought((*path, base.name), opened, weights=base))
 
-    def _releases(self, sought: _Sought) -> list[tuple[RunId, Digest]]:
-        """The releases in logs at hand, not yet checked, of runs that name what is sought."""
-        found: dict[tuple[RunId, Digest], None] = {}
-        for evidence in self._case.verifier.source.makers(sought.named):
-            try:
-                found |= dict.fromkeys(self._released(evidence, sought))
-            except UnavailableError:
-                raise
-            except ProvenanceError:
-                continue  # bad evidence must not hide the good
-        return list(found)
+    def _visit_makers(self, sought: Sought) -> None:
+        """Visit the runs at hand that made what is sought, by each release of theirs."""
+        for maker in makers_of(self._case.verifier, self._chain.snapshot, sought):
+            for model, claim in maker.claims.items():
+                if claim is not None:
+                    self._visit(maker, claim, model, sought)
 
-    def _released(self, evidence: Evidence, sought: _Sought) -> Iterator[tuple[RunId, Digest]]:
-        """(run, model) of the last releases in a log (attacker-controlled), as it says.
-
-        What stands behind the run's head on chain is nobody's log, and is not read.
-
-        Raises:
-            ProvenanceError: not a log, or one without these records.
-        """
-        first = evidence.records(MAX_BEFORE_SEED)
-        if sought.weights is not None and began_with(first, sought.weights.content):
-            return  # most runs that name these weights only began with them
-        seed = next((r for r in first if r.type == Seed.TYPE), None)
-        run_id = None if seed is None else seed.fields.get("run_id")
-        facts = None if run_id is None else self._chain.snapshot.run(RunId.parse(run_id))
-        if facts is None:
-            return
-        log = evidence.records(facts.size)
-        models = [r.fields["model"] for r in log if r.type == Release.TYPE]
-        for model in list(dict.fromkeys(reversed(models)))[:MAX_ASKED]:
-            yield facts.run_id, Digest.parse(model)
-
-    def _visit(self, run_id: RunId, model: Digest, sought: _Sought) -> None:
+    def _visit(self, maker: Maker, claim: ClaimFacts, model: Digest, sought: Sought) -> None:
         """Judge one release of a run whose log names the last artifact of a path.
 
-        Every folder that holds the run's log is tried, as for the run in question. Nothing counts,
-        for or against the lineage, before the log under the registry's head says that it made it.
+        Every folder that holds the run's log is tried, as for the run in question: one that proves
+        it counts before one that contradicts it, and that before one that lacks something. Nothing
+        counts, for or against the lineage, that the log under the release's head does not say.
         """
-        artifact, options = Artifact(model, str(model)), Options(release=run_id)
+        artifact, options = Artifact(model, str(model)), Options(release=claim.run_id)
+        verifier = replace(self._case.verifier, source=Beside(self._case.verifier.source, maker))
+        stopped: list[Other] = []
         for attempt in range(MAX_ATTEMPTS):
             report = Report()
-            case = Case(artifact, self._case.verifier, options, Notes(report), attempt)
+            case = Case(artifact, verifier, options, Notes(report), attempt)
             try:
-                log = check_log(case, self._chain, find_release(case, self._chain))
-            except (NotFound, Pending, Stopped):
-                return  # no trusted publisher released it, or its log is not at hand
-            if log.head.block_number >= sought.opened or not _says_it_made(log, sought):
+                log = check_log(case, self._chain, claim, reads_on=Stopped)
+            except Stopped:  # the release lies under a later head than what is at hand
+                self._note_cut(called(verifier, claim), sought)
                 return
+            if log.head.block_number >= sought.opened or not says_it_made(log.records, sought):
+                return
+            other = Other(case, report, log)
             try:
-                self._examine(Other(case, report, log), sought)
+                self._examine(other, sought)
+                return
             except Stopped:
-                if attempt + 1 < min(report.logs, MAX_ATTEMPTS):
-                    continue
-                self._note_failure(Other(case, report, log), sought)
-            return
+                stopped.append(other)
+            if attempt + 1 >= report.logs:
+                break
+        self._note_failure(next((o for o in stopped if o.first_failed), stopped[0]), sought)
 
-    def _examine(self, other: Other, sought: _Sought) -> None:
+    def _examine(self, other: Other, sought: Sought) -> None:
         """Judge a run whose log says that it made what is sought, and go on behind it if it did.
 
         Raises:
@@ -230,31 +176,50 @@ class Walk:
         said = f"{other.called} made these weights; {differing(made[-1], base)}"
         self.found.partly.setdefault(base.name, Partly(said, needs))
 
-    def _note_failure(self, other: Other, sought: _Sought) -> None:
+    def _note_cut(self, run: str, sought: Sought) -> None:
+        """The log at hand ends before the head of the release, or is another one there."""
+        said = f"{run} made it by its anchored log, of which only the beginning is at hand"
+        self._know(sought, said, "the log up to the head of that run's release")
+
+    def _know(self, sought: Sought, said: str, needs: str) -> None:
+        """Keep what is known of a run that cannot be followed; the first one counts."""
+        self.found.partly.setdefault(sought.artifact, Partly(said, needs))
+
+    def _note_failure(self, other: Other, sought: Sought) -> None:
         """A claim about the other run failed or was not checked: it was revoked, or is no help.
 
         Raises:
-            VerificationError: a trusted publisher released it, and it contradicts itself.
+            VerificationError: a trusted publisher released it, and log or chain contradict it.
         """
         run, left, failed = other.called, other.first_open, other.first_failed
-        if failed is None and left is not None:
-            said = f"{run} made it by its anchored log, which is not checked in full: {left.text}"
-            self.found.partly.setdefault(sought.artifact, Partly(said, str(left.needs)))
+        against = None
+        if sought.weights is None and (failed is None or failed.id != "not.revoked"):
+            against = contradiction(other, self._chain)  # also of a log without its proofs
+        failed = against or failed
+        what = "it" if sought.weights is None else "these weights"
+        made = f"{run} made {what} by its anchored log"
         if failed is None:
+            if left is not None:
+                said = f"{made}, which is not checked in full: {left.text}"
+                self._know(sought, said, left.needs or SIGNED_HEADS)
             return
-        what = "the base" if sought.weights is None else "the base's weights"
+        self._know(sought, f"{made}, but {failed.text}", "a base of which nothing is said against")
         error = VerificationError(
-            f"{run}, which made {what}: {failed.text}",
+            f"{run}, which made {_CALLED[sought.weights is None]} by its log: {failed.text}",
             where=failed.where,
             expected=failed.expected,
             actual=failed.actual,
         )
         if failed.id == "not.revoked":
             self.found.revoked.append(error)
-        elif sought.weights is None:
+        elif sought.weights is not None or not is_in_time(other.case, self._chain, other.log.claim):
+            return
+        elif against is not None:
             raise error
+        else:
+            self.found.doubted.setdefault(sought.artifact, error)
 
-    def _add(self, other: Other, way: WayBack, sought: _Sought) -> None:
+    def _add(self, other: Other, way: WayBack, sought: Sought) -> None:
         """Take the edges of a run into the lineage."""
         found, run_id = self.found, to_hex(other.log.claim.run_id)
         own = (e for e in other.report.edges if e.kind != _FILE or e.child in way.artifacts)
@@ -274,25 +239,6 @@ class Walk:
         found.bases |= way.artifacts
         found.edges += [edge for edge in edges if edge not in found.edges]
         found.development += other.report.development
-
-
-def _says_it_made(log: Log, sought: _Sought) -> bool:
-    """Whether a record of a log says that what is sought was made, and not only taken."""
-    return any(sought.named in _made_by(record, sought) for record in log.records)
-
-
-def _made_by(record: Record, sought: _Sought) -> Sequence[str]:
-    """What a record (attacker-controlled) says was made; of weights, by their content."""
-    if record.type == Step.TYPE:
-        return list(record.fields["outputs"])
-    if record.type == Quantize.TYPE:
-        return [record.fields["file"]]
-    if record.type not in (Merge.TYPE, Checkpoint.TYPE):
-        return []
-    folder = merged_of(record) if record.type == Merge.TYPE else adapter_of(record)
-    with suppress(InputError):  # of no form that names a folder
-        return [folder.name if sought.weights is None else folder.content]
-    return []
 
 
 def _is_released(way: WayBack, lineage: Lineage) -> bool:

@@ -98,6 +98,17 @@ class FolderEvidence:
         self._reader = _Reader(folder.root)
         self._read: tuple[int | None, list[Record]] = (0, [])
 
+    def __eq__(self, other: object) -> bool:
+        """Of one folder."""
+        return isinstance(other, FolderEvidence) and self._resolved == other._resolved
+
+    def __hash__(self) -> int:
+        return hash(self._resolved)
+
+    @property
+    def _resolved(self) -> Path:
+        return self.folder.root.resolve()
+
     def records(self, most: int | None = None) -> Sequence[Record]:
         """The journal's first `most` records; all if None. Read again only if more are wanted.
 

@@ -130,10 +130,12 @@ def test_runs_that_made_the_same_base_are_told_from_those_before_them() -> None:
     runs.append(Generation(merged(1), merged(2), chain))
     ids = [f"run 0x{run.run_id.hex()} of me" for run in runs]
     (of_child,) = claims(judge(runs[:3]), "base.traced")
-    assert of_child.text.startswith(f"the base was made by {ids[0]} and by {ids[1]}; release")
+    by = "by their logs, the base was made by"  # nobody compared a weight
+    assert of_child.text.startswith(f"{by} {ids[0]} and by {ids[1]}; release")
     (of_grandchild,) = claims(judge(runs), "base.traced")
     assert of_grandchild.text.startswith(
-        f"the base was made by {ids[2]}; 2 more made what that was made of: {ids[0]}, {ids[1]}; "
+        f"by its log, the base was made by {ids[2]}; 2 more made what that was made of: "
+        f"{ids[0]}, {ids[1]}; "
     )
 
 
