@@ -109,11 +109,15 @@ class Abi:
         return [_named(item, value) for item, value in zip(items, values, strict=True)]
 
     def decode_input(self, data: bytes) -> tuple[str, dict[str, Any]] | None:
-        """Function name and arguments of a transaction's calldata; None for another contract's."""
+        """Function name and arguments of a transaction's calldata; None for another contract's.
+
+        Arguments without a name have their place in its stead, from 0.
+        """
         for name, item in self._functions.items():
             if bytes(function_abi_to_4byte_selector(item)) == data[:4]:
                 values = self._unpack(item["inputs"], data[4:], name)
-                return name, {i["name"]: v for i, v in zip(item["inputs"], values, strict=True)}
+                named = zip(item["inputs"], values, strict=True)
+                return name, {i["name"] or str(n): v for n, (i, v) in enumerate(named)}
         return None
 
     def decode_log(self, log: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:

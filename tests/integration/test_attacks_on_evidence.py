@@ -169,7 +169,8 @@ def test_two_signed_histories_fail(run: Run, size: int) -> None:
     assert "two histories" in verdict.reason
 
 
-def test_a_head_signed_by_another_key_fails(run: Run) -> None:
+def test_a_head_signed_by_another_key_is_no_signature(run: Run) -> None:
+    """Anybody can put one there: it verifies nothing, and accuses nobody."""
     stranger = run.lab.session("stranger")
     lines = run.folder.heads.read_bytes().splitlines()
     last = SignedHead.parse(lines[-1])
@@ -178,7 +179,8 @@ def test_a_head_signed_by_another_key_fails(run: Run) -> None:
     )
     run.folder.heads.write_bytes(b"\n".join([*lines[:-1], forged.to_line()]))
     verdict = run.judge()
-    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["head.signed"])
+    assert (verdict.status, failing(verdict)) == (Status.INDETERMINATE, [])
+    assert "head.signed" in {c.id for c in verdict.not_checked}
 
 
 @pytest.mark.parametrize(
@@ -190,10 +192,11 @@ def test_a_head_signed_by_another_key_fails(run: Run) -> None:
     ],
     ids=["nested", "infinite", "bytes"],
 )
-def test_malformed_heads_fail(run: Run, content: bytes) -> None:
+def test_malformed_heads_are_no_signatures(run: Run, content: bytes) -> None:
     run.folder.heads.write_bytes(content)
     verdict = run.judge()
-    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["head.signed"])
+    assert (verdict.status, failing(verdict)) == (Status.INDETERMINATE, [])
+    assert "cannot be read" in verdict.reason
 
 
 @pytest.mark.parametrize("left", [0, None], ids=["empty", "no file"])
