@@ -109,11 +109,15 @@ class Abi:
         return [_named(item, value) for item, value in zip(items, values, strict=True)]
 
     def decode_input(self, data: bytes) -> tuple[str, dict[str, Any]] | None:
-        """Function name and arguments of a transaction's calldata; None for another contract's."""
+        """Function name and arguments of a transaction's calldata; None for another contract's.
+
+        An argument that the contract leaves without a name is called by its place, from 0.
+        """
         for name, item in self._functions.items():
             if bytes(function_abi_to_4byte_selector(item)) == data[:4]:
                 values = self._unpack(item["inputs"], data[4:], name)
-                return name, {i["name"]: v for i, v in zip(item["inputs"], values, strict=True)}
+                names = [i["name"] or str(place) for place, i in enumerate(item["inputs"])]
+                return name, dict(zip(names, values, strict=True))
         return None
 
     def decode_log(self, log: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
