@@ -111,13 +111,13 @@ class Abi:
     def decode_input(self, data: bytes) -> tuple[str, dict[str, Any]] | None:
         """Function name and arguments of a transaction's calldata; None for another contract's.
 
-        Arguments without a name have their place in its stead, from 0.
+        An argument that the contract leaves without a name is called by its place, from 0.
         """
         for name, item in self._functions.items():
             if bytes(function_abi_to_4byte_selector(item)) == data[:4]:
                 values = self._unpack(item["inputs"], data[4:], name)
-                named = zip(item["inputs"], values, strict=True)
-                return name, {i["name"] or str(n): v for n, (i, v) in enumerate(named)}
+                names = [i["name"] or str(place) for place, i in enumerate(item["inputs"])]
+                return name, dict(zip(names, values, strict=True))
         return None
 
     def decode_log(self, log: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:

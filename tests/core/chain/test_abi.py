@@ -61,6 +61,13 @@ def test_what_is_encoded_is_decoded(data: st.DataObject) -> None:
     assert (found[0], plain(found[1])) == (item["name"], plain(args))
 
 
+def test_arguments_without_names_are_all_given() -> None:
+    """Those of `ProofLedger.proveEpoch`, say."""
+    inputs = [{"name": name, "type": "uint64"} for name in ("", "x", "")]
+    abi = Abi([{"type": "function", "name": "f", "inputs": inputs, "outputs": []}])
+    assert abi.decode_input(abi.encode("f", [5, 6, 7])) == ("f", {"0": 5, "x": 6, "2": 7})
+
+
 def one(kind: str) -> Abi:
     inputs = [{"name": "x", "type": kind}]
     return Abi([{"type": "function", "name": "f", "inputs": inputs, "outputs": inputs}])

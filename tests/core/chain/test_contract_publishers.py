@@ -157,7 +157,9 @@ def test_an_endpoint_cannot_make_a_contract_of_a_publisher_with_a_key(
 
 
 @pytest.mark.parametrize("kept", ["first", "second", "none", "other order"])
-def test_a_head_that_not_all_owners_signed_is_not_signed(run: Run, tmp_path: Path, kept: str) -> None:
+def test_a_head_that_not_all_owners_signed_is_not_signed(
+    run: Run, tmp_path: Path, kept: str
+) -> None:
     broken = run.copy(tmp_path / "copy")
     path = broken.folder.heads
     lines = [json.loads(line) for line in path.read_text().splitlines()]
