@@ -23,9 +23,9 @@ import requests
 from urllib3.exceptions import HTTPError, NameResolutionError, ReadTimeoutError
 
 from provenance.chain.answers import Later, Reply, hostile, later, result_of
-from provenance.chain.http.bounded import bounded_session
-from provenance.chain.http.origin import origin_of
 from provenance.errors import InputError, UnavailableError
+from provenance.http.bounded import bounded_session
+from provenance.http.origin import origin_of
 from provenance.judgement.facts import Agreement
 from provenance.progress import Say, silent
 
