@@ -115,9 +115,10 @@ class Endpoint:
         """
         call = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
         data, attempt, waited_s = json.dumps(call).encode(), 0, 0.0
+        where = f"{self.shown} {method}"
         while True:
-            reply = self._post(data, f"{self.shown} {method}")
-            with hostile(reply.where):
+            with hostile(where):
+                reply = self._post(data, where)
                 asked = later(reply)
                 if asked is None:
                     self._is_tired = False

@@ -188,12 +188,14 @@ def test_a_message_that_is_cut_shows_no_half_of_a_key() -> None:
 def test_whatever_goes_wrong_in_reading_an_answer_is_the_endpoints_doing(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(reply: Reply) -> None:
+    def broken(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(endpoint_module, "later", broken)
-    with pytest.raises(UnavailableError, match="answered something else"):
-        endpoint.rpc.chain_id()
+    for owner, name in ((endpoint_module, "later"), (endpoint_module.Endpoint, "_read")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, broken)
+            with pytest.raises(UnavailableError, match="answered something else"):
+                endpoint.rpc.chain_id()
 
 
 @pytest.mark.parametrize("result", ["x", "0xzz", 5, [], {}, None])
