@@ -23,9 +23,9 @@ import requests
 from urllib3.exceptions import HTTPError, NameResolutionError, ReadTimeoutError
 
 from provenance.chain.answers import Later, Reply, hostile, later, result_of
-from provenance.chain.http.bounded import bounded_session
-from provenance.chain.http.origin import origin_of
 from provenance.errors import InputError, UnavailableError
+from provenance.http.bounded import bounded_session
+from provenance.http.origin import origin_of
 from provenance.judgement.facts import Agreement
 from provenance.progress import Say, silent
 
@@ -115,9 +115,10 @@ class Endpoint:
         """
         call = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
         data, attempt, waited_s = json.dumps(call).encode(), 0, 0.0
+        where = f"{self.shown} {method}"
         while True:
-            reply = self._post(data, f"{self.shown} {method}")
-            with hostile(reply.where):
+            with hostile(where):
+                reply = self._post(data, where)
                 asked = later(reply)
                 if asked is None:
                     self._is_tired = False

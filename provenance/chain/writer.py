@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from provenance.chain.abi import checksum_address
+from provenance.chain.answers import hostile
 from provenance.chain.artifact import ARTIFACTS, Addresses, abi_of, address_of
 from provenance.chain.contracts import Snapshot
 from provenance.chain.rpc import Receipt, Rpc
@@ -55,12 +56,14 @@ class Writer:
         Raises:
             UnavailableError: the endpoint's receipt has no such event.
         """
+        where = f"{ARTIFACTS[contract]}.{name}"
         for log in receipt.logs:
-            decoded = abi_of(ARTIFACTS[contract]).decode_log(log)
+            with hostile(where):
+                decoded = abi_of(ARTIFACTS[contract]).decode_log(log)
             if decoded and decoded[0] == name:
                 return decoded[1]
         raise UnavailableError(
             "receipt lacks its event",
-            where=f"{ARTIFACTS[contract]}.{name}",
+            where=where,
             actual=to_hex(receipt.tx_hash),
         )

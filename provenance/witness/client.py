@@ -9,6 +9,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from provenance.errors import (
     AuthError,
@@ -19,6 +20,8 @@ from provenance.errors import (
     UnavailableError,
     VerificationError,
 )
+from provenance.http.bounded import bounded_session
+from provenance.http.origin import origin_of
 from provenance.log.c2sp import parse_checkpoint, parse_size
 from provenance.log.witness.cosignature import Cosignature, WitnessKey
 from provenance.log.witness.note import Note, SignatureLine
@@ -61,13 +64,12 @@ class WitnessEndpoint:
         try:
             parts = urlsplit(url)
             is_usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-            port = f":{parts.port}" if parts.port else ""
+            _ = parts.port  # raises where it is no port
         except ValueError:
             is_usable = False
         if not is_usable or parts.query or parts.fragment:
             raise InputError("not the URL of a witness", expected="http(s)://HOST[:PORT][/PATH]")
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        self.shown = f"{parts.scheme}://{host}{port}"
+        self.shown = origin_of(parts)
         self._url, self._timeout_s = f"{url.rstrip('/')}/{PATH}", timeout_s
 
     def ask(self, request: AddCheckpoint) -> Answer:
@@ -78,18 +80,21 @@ class WitnessEndpoint:
         """
         deadline = time.monotonic() + self._timeout_s
         try:
-            with requests.post(
-                self._url,
-                data=request.to_bytes(),
-                headers={"Content-Type": "text/plain", "Accept-Encoding": "identity"},
-                timeout=self._timeout_s,
-                stream=True,
-                allow_redirects=False,
-            ) as response:
+            with (
+                bounded_session() as session,
+                session.post(
+                    self._url,
+                    data=request.to_bytes(),
+                    headers={"Content-Type": "text/plain", "Accept-Encoding": "identity"},
+                    timeout=self._timeout_s,
+                    stream=True,
+                    allow_redirects=False,
+                ) as response,
+            ):
                 body = self._read(response, deadline)
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
                 return Answer(response.status_code, kind, body)
-        except (requests.RequestException, OSError, ValueError) as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise UnavailableError(
                 "witness does not answer",
                 where=self.shown,

@@ -22,9 +22,10 @@ from provenance.chain.answers import Reply, RpcError, later, result_of
 from provenance.chain.artifact import abi_of
 from provenance.chain.contracts import MAX_CLAIMS, Reader, Snapshot
 from provenance.chain.endpoint import Patience
-from provenance.chain.rpc import Rpc
+from provenance.chain.rpc import Receipt, Rpc
+from provenance.chain.writer import Writer
 from provenance.errors import InputError, RejectedError, UnavailableError
-from provenance.ids import Address
+from provenance.ids import Address, to_hex
 
 ADDRESSES = {"registry": Address("0x" + "aa" * 20), "ledger": Address("0x" + "bb" * 20)}
 
@@ -187,12 +188,14 @@ def test_a_message_that_is_cut_shows_no_half_of_a_key() -> None:
 def test_whatever_goes_wrong_in_reading_an_answer_is_the_endpoints_doing(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(reply: Reply) -> None:
+    def broken(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(endpoint_module, "later", broken)
-    with pytest.raises(UnavailableError, match="answered something else"):
-        endpoint.rpc.chain_id()
+    for owner, name in ((endpoint_module, "later"), (endpoint_module.Endpoint, "_read")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, broken)
+            with pytest.raises(UnavailableError, match="answered something else"):
+                endpoint.rpc.chain_id()
 
 
 @pytest.mark.parametrize("result", ["x", "0xzz", 5, [], {}, None])
@@ -293,6 +296,16 @@ def test_runs_without_end_are_not_asked_for(endpoint: Endpoint, ids: int, total:
     endpoint.answers = {"eth_getBlockByNumber": {"result": block}, "eth_call": answer}
     with pytest.raises(UnavailableError, match="too many runs"):
         Snapshot(endpoint.rpc, ADDRESSES, "latest").runs_of("0x" + "11" * 20)
+
+
+@pytest.mark.parametrize("log", [5, None, {}, {"topics": 5}, {"topics": ["0x"], "data": []}])
+def test_a_receipt_whose_logs_are_none_is_unavailable(log: Any) -> None:
+    abi = abi_of("ProvenanceRegistry")
+    if isinstance(log, dict) and "data" in log:
+        log["topics"] = [to_hex(topic) for topic in list(abi._events)[:1]]
+    receipt = Receipt(bytes(32), True, 1, bytes(32), 1, None, (log,))
+    with pytest.raises(UnavailableError):
+        Writer.event(None, receipt, "registry", "Committed")  # type: ignore[arg-type]
 
 
 def test_a_revert_is_named(endpoint: Endpoint) -> None:

@@ -326,6 +326,8 @@ def test_another_spelling_of_an_endpoint_is_no_other_endpoint(one: str, other: s
         ("http://127.0.0.1", "http://127.0.0.2"),
         ("http://[::1]", "http://[::2]"),
         ("http://a.example", "http://b.example"),
+        ("http://a%40b.example", "http://x@b.example"),
+        ("http://[fe80::1%25a]", "http://[fe80::1%25b]"),
     ],
 )
 def test_other_endpoints_are_no_spellings_of_one(one: str, other: str) -> None:

@@ -11,7 +11,10 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
-from urllib.parse import SplitResult, unquote
+from urllib.parse import SplitResult
+
+from requests.exceptions import InvalidURL
+from requests.utils import unquote_unreserved
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -31,7 +34,9 @@ def origin_of(parts: SplitResult) -> str:
 
 
 def _host(written: str) -> str:
-    name = unquote(written).lower()
+    name = written.lower()
+    with contextlib.suppress(InvalidURL):
+        name = unquote_unreserved(name).lower()  # as it is done before the name is looked up
     with contextlib.suppress(UnicodeError):  # no name of the DNS: compared as it is
         name = name.encode("idna").decode("ascii").lower()
     name = name.rstrip(".") or name
