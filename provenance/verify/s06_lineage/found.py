@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from provenance.artifacts.identity import NamedFolder, first_difference
 from provenance.errors import ProvenanceError, VerificationError
-from provenance.ids import to_hex
-from provenance.judgement.facts import ClaimFacts
+from provenance.ids import Address, RunId, to_hex
+from provenance.judgement.trust import Trust
 from provenance.judgement.verdict import Claim, Edge
-from provenance.verify.case import Case, Verifier
+from provenance.verify.case import Case
 from provenance.verify.claims import Report, Stopped
 from provenance.verify.s04_log import Log
 
@@ -30,7 +30,8 @@ class Other:
     @property
     def called(self) -> str:
         """The run with its publisher, for people."""
-        return called(self.case.verifier, self.log.claim)
+        claim = self.log.claim
+        return called(self.case.verifier.trust, claim.run_id, claim.owner, claim.block_number)
 
     @property
     def first_failed(self) -> Claim | None:
@@ -96,11 +97,10 @@ class Ancestry:
     development: list[str] = field(default_factory=list)
 
 
-def called(verifier: Verifier, claim: ClaimFacts) -> str:
-    """The run of a release with its publisher, for people."""
-    publisher = verifier.trust.publisher(claim.owner, claim.block_number)
-    name = claim.owner if publisher is None else publisher.name
-    return f"run {to_hex(claim.run_id)} of {name}"
+def called(trust: Trust, run_id: RunId, owner: Address, block: int) -> str:
+    """A run with its owner, for people: the publisher of that block, else the account."""
+    publisher = trust.publisher(owner, block)
+    return f"run {to_hex(run_id)} of {owner if publisher is None else publisher.name}"
 
 
 def differing(made: NamedFolder, base: NamedFolder) -> str:

@@ -62,6 +62,7 @@ class Sought:
 class Maker:
     """A run by a publisher whose log, under a head on chain, says that it made what is sought.
 
+    block: the one in which that head was committed.
     logs: the evidence at hand with that log, whatever else it says of itself.
     said: the block in which a revocation of the owner's key was first said, None if none was.
     claims: its release of each file on chain; None where there is none that counts.
@@ -69,6 +70,7 @@ class Maker:
 
     facts: RunFacts
     said: int | None
+    block: int = 0
     logs: list[Evidence] = field(default_factory=list)
     claims: dict[Digest, ClaimFacts | None] = field(default_factory=dict)
 
@@ -136,10 +138,11 @@ def _add(
         return
     maker = found.get(facts.run_id) or Maker(facts, _said(trust, snapshot, facts))
     until = sought.opened - 1 if maker.said is None else min(sought.opened - 1, maker.said)
-    log = _anchored(snapshot, evidence, facts, until)
-    if not says_it_made(log, sought):
+    head = _anchored(snapshot, evidence, facts, until)
+    log = [] if head is None else evidence.records(head.size)
+    if head is None or not says_it_made(log, sought):
         return
-    found[facts.run_id] = maker
+    found[facts.run_id], maker.block = maker, head.block_number
     maker.logs.append(evidence)
     for model in _released(facts, log):
         if model not in maker.claims:
@@ -153,8 +156,8 @@ def _said(trust: Trust, snapshot: ChainSnapshot, run: RunFacts) -> int | None:
 
 def _anchored(
     snapshot: ChainSnapshot, evidence: Evidence, run: RunFacts, until: int
-) -> Sequence[Record]:
-    """The records at hand under the last head up to a block that they are the log of.
+) -> HeadFacts | None:
+    """The last head up to a block whose log is at hand.
 
     What stands behind it is nobody's log. So few heads are asked for as bisection takes.
     """
@@ -169,8 +172,7 @@ def _anchored(
     last = bisect_right(range(1, run.seq + 1), until, key=begun)
     if last and not _is_under(evidence, head(last)):
         last = bisect_left(range(1, last), True, key=lambda seq: not _is_under(evidence, head(seq)))
-    found = head(last) if last else None
-    return [] if found is None else evidence.records(found.size)
+    return head(last) if last else None
 
 
 def _is_under(evidence: Evidence, head: HeadFacts | None) -> bool:

@@ -94,9 +94,11 @@ class Walk:
     def _visit_makers(self, sought: Sought) -> None:
         """Visit the runs at hand that made what is sought, by each release of theirs."""
         for maker in makers_of(self._case.verifier, self._chain.snapshot, sought):
-            for model, claim in maker.claims.items():
-                if claim is not None:
-                    self._visit(maker, claim, model, sought)
+            released = [(model, claim) for model, claim in maker.claims.items() if claim]
+            for model, claim in released:
+                self._visit(maker, claim, model, sought)
+            if not released:
+                self._note_cut(maker, sought)
 
     def _visit(self, maker: Maker, claim: ClaimFacts, model: Digest, sought: Sought) -> None:
         """Judge one release of a run whose log names the last artifact of a path.
@@ -114,7 +116,7 @@ class Walk:
             try:
                 log = check_log(case, self._chain, claim, reads_on=Stopped)
             except Stopped:  # the release lies under a later head than what is at hand
-                self._note_cut(called(verifier, claim), sought)
+                self._note_cut(maker, sought)
                 return
             if log.head.block_number >= sought.opened or not says_it_made(log.records, sought):
                 return
@@ -176,9 +178,16 @@ class Walk:
         said = f"{other.called} made these weights; {differing(made[-1], base)}"
         self.found.partly.setdefault(base.name, Partly(said, needs))
 
-    def _note_cut(self, run: str, sought: Sought) -> None:
-        """The log at hand ends before the head of the release, or is another one there."""
-        said = f"{run} made it by its anchored log, of which only the beginning is at hand"
+    def _note_cut(self, maker: Maker, sought: Sought) -> None:
+        """A publisher's log at hand has no release that counts, or ends before the head of one."""
+        trust, run = self._case.verifier.trust, maker.facts
+        if trust.publisher(run.owner, maker.block) is None:
+            return
+        what = "it" if sought.weights is None else "these weights"
+        by = called(trust, run.run_id, run.owner, maker.block)
+        said = (
+            f"{by} made {what} by its anchored log, but no release of that is under what is at hand"
+        )
         self._know(sought, said, "the log up to the head of that run's release")
 
     def _know(self, sought: Sought, said: str, needs: str) -> None:

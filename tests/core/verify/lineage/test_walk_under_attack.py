@@ -24,6 +24,7 @@ from provenance.layout import RunFolder
 from provenance.log.anchoring import SignedHead
 from provenance.log.journal import Journal
 from provenance.log.record import Record
+from provenance.merkle import Tree
 from provenance.signing import head_digest
 from provenance.verify.protocols import EpochEvidence, Evidence, RegistrationEvidence
 from provenance.verify.s06_lineage import makers
@@ -210,6 +211,28 @@ def test_a_tail_that_is_not_the_logs_hides_nothing_before_it(cut: int) -> None:
     assert released.index < len(log) - cut
     mother.evidence.log = log[:-cut]
     require_revoked(judge(runs))
+
+
+@pytest.mark.parametrize("record", ["merge", "quantize"])
+def test_a_log_cut_short_before_its_release_is_named(record: str) -> None:
+    """An earlier head lies behind this record, and the release under a later one."""
+    mother, child = runs = generations(2)
+    heads, log, size = child.chain.heads, mother.evidence.log, mother.index(record) + 1
+    place = next(at for at, (run_id, _, _) in enumerate(heads) if run_id == mother.run_id)
+    _, seq, last = heads[place]
+    root = Tree(each.entry for each in log[:size]).root()
+    earlier = (mother.run_id, seq, replace(last, size=size, root=root))
+    heads[place : place + 1] = [earlier, (mother.run_id, seq + 1, last)]
+    place = next(at for at, (_, c) in enumerate(child.chain.released) if c.run_id == mother.run_id)
+    model, claim = child.chain.released[place]
+    child.chain.released[place] = (model, replace(claim, seq=seq + 1))
+    assert [c.holds for c in claims(judge(runs), "base.traced")] == [True]
+    mother.evidence.log = log[:size]
+    verdict = judge(runs)
+    assert [c.holds for c in claims(verdict, "base.traced")] == [None]
+    made = "these weights" if record == "merge" else "it"
+    said = f"run 0x{mother.run_id.hex()} of me made {made} by its anchored log, but no release"
+    assert said in note(verdict, merged(0))
 
 
 def test_a_folder_that_calls_itself_another_runs_hides_nothing() -> None:
