@@ -171,6 +171,16 @@ def test_a_bare_copy_hides_no_proof_that_does_not_verify(copies: int, first: boo
     assert judged_with(runs, unproven(runs[0].evidence), first=first).status is REVOKED
 
 
+def test_false_proofs_of_one_run_matter_not_where_another_made_the_base() -> None:
+    chain = MemoryChain()
+    runs = [Generation(FIRST, merged(0), chain) for _ in range(2)]
+    runs.append(Generation(merged(0), merged(1), chain))
+    runs[-1].believer = Doubter(runs[0].run_id)
+    verdict = judge(runs)
+    assert verdict.status is VERIFIED, verdict.reason
+    assert [c.holds for c in claims(verdict, "base.traced")] == [True]
+
+
 FALSE: dict[str, dict[str, Any]] = {
     "malformed": {"points": [["x"]], "trees": [], "links": []},
     "another dataset's": {"points": [["0x9", "0x9"]], "trees": [], "links": []},
@@ -271,5 +281,6 @@ def test_files_that_nobody_claimed_are_asked_for_once(monkeypatch: pytest.Monkey
     mother = FirstReleased(FIRST, merged(0), chain, with_decoys)
     child = Generation(merged(0), merged(1), chain)
     monkeypatch.setattr(MemorySnapshot, "claims", counted)
-    assert judge([mother, child]).status is VERIFIED
+    copies = [Planted(mother.evidence)] * 3
+    assert judge([child], [*copies, mother, child]).status is VERIFIED  # type: ignore[list-item]
     assert len(asked) <= 2 * 65 + 1  # for the base, for its weights, for the file in question
