@@ -1,7 +1,7 @@
 """YAML 1.1 as PyYAML reads it safely, but a key that stands twice in a mapping is refused, and so
 are numbers that YAML 1.1 reads otherwise than people: `1:30` (90), `010` (8) and `1_000` (1000).
 Refused, too, are tags (`!!null production` is nothing, and `!!bool warn` an error of the library)
-and integers of more than 64 bits, which may be longer than Python prints.
+integers of more than 64 bits, which may be longer than Python prints, and more than 32 aliases.
 
 The YAML specification (1.2.2, section 3.2.1.3) wants unique keys; PyYAML lets the last one win, so
 a reader of the file and this program could believe different things.
@@ -22,11 +22,18 @@ _SURPRISING = re.compile(r"[-+]?0[0-7_]+|.*[:_].*")
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _LONGEST = 100  # characters of a number; more are not even computed
 _BITS = 64
+_ALIASES = 32  # lists of lists of aliases grow by powers where they are shown
 
 
 class _Loader(yaml.SafeLoader):
+    aliases = 0
+
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
+        self.aliases += isinstance(event, yaml.AliasEvent)
+        if self.aliases > _ALIASES:
+            said = f"more than {_ALIASES} aliases: write the values out"
+            raise yaml.composer.ComposerError(None, None, said, event.start_mark)
         if (tag := getattr(event, "tag", None)) is not None:
             said = f"tag {tag[:40]!r} is not read here: write the value alone"
             raise yaml.composer.ComposerError(None, None, said, event.start_mark)

@@ -23,6 +23,7 @@ from provenance.chain.answers import RpcError, hostile
 from provenance.chain.endpoint import Transport
 from provenance.chain.quorum.compared import (
     BLOCK,
+    CALL,
     REVERTED,
     TAGS,
     canonical,
@@ -123,7 +124,7 @@ def _answer(endpoint: Transport, task: _Task) -> _Answer:
             value = endpoint.request(task.method, task.params)
             return _Answer(endpoint.shown, canonical(task.method, value, where))
     except ProvenanceError as error:
-        if isinstance(error, RpcError) and error.is_revert:
+        if task.method == CALL and isinstance(error, RpcError) and error.is_revert:
             return _Answer(endpoint.shown, REVERTED)
         return _Answer(endpoint.shown, error=error)
 

@@ -16,10 +16,10 @@ from provenance.chain.answers import block_hash_of, bytes_of, hostile, number_of
 from provenance.errors import InternalError, UnavailableError
 from provenance.ids import to_hex
 
-BLOCK = "eth_getBlockByNumber"
+BLOCK, CALL = "eth_getBlockByNumber", "eth_call"
 TAGS = ("latest", "finalized")
 REVERTED = "execution reverted"
-"""Stands for the answer that a contract refused the call."""
+"""Stands for the answer of a `CALL` that the contract refused."""
 _SHOWN_BYTES = 32  # of an answer; of a longer one only its beginning and its digest are told
 
 
@@ -43,7 +43,7 @@ _READS: Mapping[str, Callable[[Any], Any]] = {
     "eth_chainId": _number,
     BLOCK: _block,
     "eth_getCode": _data,
-    "eth_call": _data,
+    CALL: _data,
 }
 
 

@@ -163,6 +163,9 @@ SILENCE: dict[str, Alter] = {
     "such an error, to calls only": lambda request, answer: (
         {"id": 1, "error": {"code": []}} if request["method"] == "eth_call" else answer
     ),
+    "reverts what is no call": lambda request, answer: (
+        answer if request["method"] == "eth_call" else {"id": 1, "error": {"code": 3}}
+    ),
 }
 
 

@@ -204,6 +204,10 @@ def test_a_wrong_value_is_refused(path: str, wrong: Any) -> None:
         parse(value)
 
 
+# Nine lists, each nine times the one before: 400 million words where it is shown
+GROWING = "require:\n- &l0 [a]\n" + "".join(
+    f"- &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 10)
+)
 HUGE = "0x" + "f" * 5000  # Python computes it, and then does not print it
 
 
@@ -335,6 +339,7 @@ def test_a_policy_may_require_more(tmp_path: Path) -> None:
         FORMAT + f"mode: {HUGE}",
         FORMAT + f"require: [{HUGE}]",
         FORMAT + f"require: [{'1' * 90}]",
+        FORMAT + GROWING,
         "a: [",
         "[" * 1500,
         FORMAT + "mode: 2026-13-45",
