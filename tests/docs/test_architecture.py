@@ -9,6 +9,7 @@ import re
 import subprocess
 from pathlib import Path, PurePosixPath
 
+from provenance.judgement.verdict import Grade
 from tests.docs.documents import ROOT
 
 PAGE = (ROOT / "ARCHITECTURE.md").read_text()
@@ -104,3 +105,8 @@ def test_every_package_has_a_line() -> None:
     wanted = {folder for folder in folders_of_code() if not folder.startswith(ELSEWHERE)}
     wanted |= {folder for folder in folders_of_code() if folder.startswith("zk/provenance_zk/")}
     assert sorted(wanted - lines - {"./", "examples/"}) == []
+
+
+def test_the_glossary_orders_the_grades_as_the_code_does() -> None:
+    (listed,) = re.findall(r"with a grade: ([a-z <]+)", PAGE)
+    assert listed.strip().split(" < ") == [grade.value for grade in Grade]
