@@ -32,9 +32,9 @@ from pathlib import Path
 from typing import Any
 
 from provenance.causes import cause_of, content_cause
+from provenance.durable import sync_directory
 from provenance.encoding import parse_json
 from provenance.errors import InputError, NotFound, OutputError
-from provenance.log.journal import sync_directory
 
 MAX_JSON_BYTES = 64 << 20
 

@@ -7,8 +7,8 @@ import sqlite3
 import stat
 from pathlib import Path
 
+from provenance.durable import sync_directory
 from provenance.errors import AuthError, NotFound, UnavailableError, VerificationError
-from provenance.log.journal import sync_directory
 
 
 def require_private(path: Path, status: os.stat_result, mode: int) -> None:

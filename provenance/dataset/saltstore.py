@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from provenance.causes import cause_of
 from provenance.dataset.database import open_private_database, require_private, truncate_log
+from provenance.durable import write_new_secret
 from provenance.errors import (
     AuthError,
     Conflict,
@@ -36,7 +37,6 @@ from provenance.errors import (
     UnavailableError,
     VerificationError,
 )
-from provenance.log.journal import sync_directory
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -84,18 +84,8 @@ def load_or_create_key(path: Path) -> bytes:
 
 
 def _create_key(path: Path) -> bytes:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     key = os.urandom(KEY_BYTES)
-    try:
-        with os.fdopen(fd, "wb") as stream:
-            stream.write(key)
-            stream.flush()
-            os.fsync(stream.fileno())
-        # Nothing may be encrypted under a key that a crash could take back.
-        sync_directory(path.parent)
-    except OSError:
-        path.unlink(missing_ok=True)  # half a key would stand in the way for ever; nobody used it
-        raise
+    write_new_secret(path, key)
     return key
 
 

@@ -22,10 +22,10 @@ from provenance.dataset.database import open_private_database, truncate_log
 from provenance.dataset.manifest import FORMAT, DatasetRoot
 from provenance.dataset.saltstore import SaltStore
 from provenance.digest import Digest
+from provenance.durable import sync_directory
 from provenance.encoding import canonical_json
 from provenance.errors import Conflict, InputError, UnavailableError
 from provenance.layout import write_atomically
-from provenance.log.journal import sync_directory
 from provenance.log.record import now
 
 

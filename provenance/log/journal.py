@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance.causes import cause_of
+from provenance.durable import sync_directory
 from provenance.errors import Conflict, InputError, OutputError, UnavailableError
 from provenance.log.frames import (
     MAX_PAYLOAD_BYTES,
@@ -24,15 +25,6 @@ from provenance.log.frames import (
     parse_frames,
     parse_header,
 )
-
-
-def sync_directory(path: Path) -> None:
-    """Make a create or rename in `path` durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 class Journal:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provenance.causes import cause_of, content_cause
+from provenance.durable import write_new_secret
 from provenance.errors import AuthError, Conflict, InputError, OutputError
 from provenance.ids import HEX_PREFIX, Address, bare_digits
 
@@ -75,7 +75,7 @@ def create_key(path: Path, password: str) -> Address:
         if path.exists() or path.is_symlink():
             raise Conflict("keystore exists already", where=str(path))
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write_new(path, keystore)
+        write_new_secret(path, keystore.encode())
     except FileExistsError as error:
         if path.parent.is_dir():
             raise Conflict("keystore exists already", where=str(path)) from error
@@ -83,18 +83,6 @@ def create_key(path: Path, password: str) -> Address:
     except OSError as error:
         raise _unwritable(path, error) from error
     return Address(account.address)
-
-
-def _write_new(path: Path, keystore: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(fd, "w") as stream:
-            stream.write(keystore)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError:
-        path.unlink(missing_ok=True)  # half a keystore would stand in the way of the next one
-        raise
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

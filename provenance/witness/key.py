@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from provenance.causes import cause_of
 from provenance.digest import open_regular
+from provenance.durable import write_new_secret
 from provenance.errors import AuthError, Conflict, InputError, OutputError
-from provenance.log.journal import sync_directory
 from provenance.log.witness.cosignature import COSIGNATURE_TYPE, Cosignature, WitnessKey, message
 from provenance.log.witness.note import from_base64
 
@@ -50,7 +50,7 @@ def create_witness_key(path: Path, name: str) -> WitnessKey:
     seed = base64.b64encode(COSIGNATURE_TYPE + private.private_bytes_raw()).decode()
     line = f"{_PREFIX}{name}+{key.key_id.hex()}+{seed}\n"
     try:
-        _write_new(path, line.encode())
+        write_new_secret(path, line.encode())
     except FileExistsError as error:
         raise Conflict("witness has a key already", where=str(path)) from error
     except OSError as error:
@@ -58,19 +58,6 @@ def create_witness_key(path: Path, name: str) -> WitnessKey:
             "cannot write the witness's key", where=str(path), actual=cause_of(error, path)
         ) from error
     return key
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(fd, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError:
-        path.unlink(missing_ok=True)  # half a key would stand in the way of the next one
-        raise
-    sync_directory(path.parent)
 
 
 def load_witness_key(path: Path) -> WitnessSigner:

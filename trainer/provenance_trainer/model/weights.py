@@ -30,8 +30,8 @@ from provenance.artifacts.content import (
 from provenance.artifacts.identity import MODEL_INDEX
 from provenance.artifacts.listing import list_folder
 from provenance.digest import open_regular
+from provenance.durable import sync_directory
 from provenance.errors import Conflict, InputError, UnavailableError
-from provenance.log.journal import sync_directory
 
 INDEX_NAME = MODEL_INDEX
 PYTORCH = {"format": "pt"}  # transformers does not load a file without this metadata
