@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote
 
 import requests
 from urllib3.exceptions import HTTPError, NameResolutionError, ReadTimeoutError
@@ -25,7 +25,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, ReadTimeoutError
 from provenance.chain.answers import Later, Reply, hostile, later, result_of
 from provenance.errors import InputError, UnavailableError
 from provenance.http.bounded import bounded_session
-from provenance.http.origin import origin_of
+from provenance.http.origin import http_parts, origin_of
 from provenance.judgement.facts import Agreement
 from provenance.progress import Say, silent
 
@@ -204,13 +204,8 @@ class Endpoint:
 
 
 def _parse(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-        _ = parts.port  # raises where it is no port
-    except ValueError:
-        is_usable = False
-    if not is_usable:
+    parts = http_parts(url)
+    if parts is None:
         raise InputError(
             "RPC endpoint must be http or https",
             where=_scheme(url),

@@ -11,12 +11,25 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
-from urllib.parse import SplitResult
+from urllib.parse import SplitResult, urlsplit
 
 from requests.exceptions import InvalidURL
 from requests.utils import unquote_unreserved
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def http_parts(url: str) -> SplitResult | None:
+    """The parts of a URL of http or https with a host and, if it names one, a valid port.
+
+    None for anything else. The text may be attacker-controlled, and hold access keys.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is no port
+    except ValueError:
+        return None
+    return parts if parts.scheme in ("http", "https") and parts.hostname else None
 
 
 def origin_of(parts: SplitResult) -> str:

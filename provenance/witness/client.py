@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -21,7 +20,7 @@ from provenance.errors import (
     VerificationError,
 )
 from provenance.http.bounded import bounded_session
-from provenance.http.origin import origin_of
+from provenance.http.origin import http_parts, origin_of
 from provenance.log.c2sp import parse_checkpoint, parse_size
 from provenance.log.witness.cosignature import Cosignature, WitnessKey
 from provenance.log.witness.note import Note, SignatureLine
@@ -61,13 +60,8 @@ class WitnessEndpoint:
     """
 
     def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
-        try:
-            parts = urlsplit(url)
-            is_usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-            _ = parts.port  # raises where it is no port
-        except ValueError:
-            is_usable = False
-        if not is_usable or parts.query or parts.fragment:
+        parts = http_parts(url)
+        if parts is None or parts.query or parts.fragment:
             raise InputError("not the URL of a witness", expected="http(s)://HOST[:PORT][/PATH]")
         self.shown = origin_of(parts)
         self._url, self._timeout_s = f"{url.rstrip('/')}/{PATH}", timeout_s
