@@ -24,13 +24,14 @@ _WORDS_OF_SUMS = 4  # I_0 and S, which end the words of an epoch key
 
 
 @dataclass(frozen=True)
-class Key:
-    """A verifying key whose points were all checked.
+class Outline:
+    """What a verifying key is for.
+
+    `parse_outline` looks neither at its other points nor at whether it is sound. Whoever compares
+    public inputs needs no more. The engine that then checks the proofs reads the whole key, and
+    refuses what `parse_key` refuses.
 
     Attributes:
-        beta_neg: -beta; `gamma_neg` and `delta_neg` are negated, too, as in the file.
-        knowledge: (G, GSigmaNeg) of each commitment.
-        bases: keccak-256 of the bases of D, of U and of P; empty unless of kind `epoch`.
         identity: I_0, the sum of i*K_i over the bases K_i of P; None unless of kind `epoch`.
         total: S, the sum of K_i; None unless of kind `epoch`.
     """
@@ -39,6 +40,20 @@ class Key:
     kind: str
     slots: int
     depth: int
+    identity: Point | None
+    total: Point | None
+
+
+@dataclass(frozen=True)
+class Key(Outline):
+    """A verifying key whose points were all checked.
+
+    Attributes:
+        beta_neg: -beta; `gamma_neg` and `delta_neg` are negated, too, as in the file.
+        knowledge: (G, GSigmaNeg) of each commitment.
+        bases: keccak-256 of the bases of D, of U and of P; empty unless of kind `epoch`.
+    """
+
     alpha: Point
     beta_neg: Point
     gamma_neg: Point
@@ -46,28 +61,6 @@ class Key:
     ic: tuple[Point, ...]
     knowledge: tuple[tuple[Point, Point], ...]
     bases: tuple[bytes, ...]
-    identity: Point | None
-    total: Point | None
-
-
-@dataclass(frozen=True)
-class Outline:
-    """What a verifying key is for. Its other points, and whether it is sound, nobody looked at.
-
-    Whoever compares public inputs needs no more. The engine that then checks the proofs reads the
-    whole key, and refuses what `parse_key` refuses.
-
-    Attributes:
-        identity: I_0, the sum of i*K_i over the bases K_i of P; None unless of kind `epoch`.
-        total: S, the sum of K_i; None unless of kind `epoch`.
-    """
-
-    vk_id: KeyId
-    kind: str
-    slots: int
-    depth: int
-    identity: Point | None
-    total: Point | None
 
 
 class _Reader:
@@ -188,7 +181,7 @@ def _read_points(reader: _Reader, vk_id: KeyId, shape: tuple[str, int, int]) -> 
     if kind == "epoch":
         bases = tuple(reader.word().to_bytes(32, "big") for _ in knowledge)
         identity, total = reader.g1("I_0"), reader.g1("S")
-    return Key(vk_id, *shape, alpha, beta, gamma, delta, ic, knowledge, bases, identity, total)
+    return Key(vk_id, *shape, identity, total, alpha, beta, gamma, delta, ic, knowledge, bases)
 
 
 def _require_trustworthy(key: Key) -> None:
