@@ -72,11 +72,12 @@ def verified(run: Made) -> tuple[Any, Any]:
         "PROVENANCE_TRUST": str(run.trust),
         "PROVENANCE_CACHE": str(run.settings.cache),
     }
-    with subprocess.Popen(
-        [*COMMAND, str(run.model), "--evidence", str(run.run.root), "--json"],
-        env=environment,
-        stdout=subprocess.PIPE,
-    ) as child:
+    return _run([str(run.model), "--evidence", str(run.run.root)], environment)
+
+
+def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[Any, Any]:
+    command = [*COMMAND, *arguments, "--json"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         output = child.stdout.read()
         _, status, usage = os.wait4(child.pid, 0)
@@ -121,19 +122,11 @@ def _newest_run() -> Path | None:
 
 def _verified_demo(run: Path, options: Sequence[str], memo: Path) -> Used:
     (file,) = (run / "release").iterdir()
-    command = [*COMMAND, str(file), "--evidence", str(run), *options, "--json"]
     begin = time.perf_counter()
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=os.environ | {"PROVENANCE_MEMO": str(memo)},
-        stdout=subprocess.PIPE,
-    ) as child:
-        assert child.stdout is not None
-        output = child.stdout.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    used = Used(time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, json.loads(output))
+    verdict, usage = _run(
+        [str(file), "--evidence", str(run), *options], os.environ | {"PROVENANCE_MEMO": str(memo)}
+    )
+    used = Used(time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, verdict)
     if used.verdict["status"] != "verified":
         raise SystemExit(f"error: {used.verdict['status']}: {used.verdict['reason']}")
     return used
