@@ -41,6 +41,7 @@ class _WholeBytes(BytesEncoder):
             self.invalidate_value(value, msg=f"must have {self.value_bit_size} bits")
 
 
+# The registry of eth-abi, its base classes and their methods have no types of their own.
 def _codec() -> ABICodec:
     registry: ABIRegistry = ETH_ABI_REGISTRY.copy()  # type: ignore[no-untyped-call]
     registry.unregister("bytes<M>")

@@ -118,9 +118,14 @@ def test_two_who_ask_at_once_get_one_of_two_forks_signed(memory: Memory) -> None
         origin, both = f"log.example/{number}", threading.Barrier(2)
         signed: list[bytes] = []
 
-        def ask(tree: Tree, origin: str = origin, both: threading.Barrier = both) -> None:
+        def ask(
+            tree: Tree,
+            origin: str = origin,
+            both: threading.Barrier = both,
+            signed: list[bytes] = signed,
+        ) -> None:
             def note() -> Cosignature:
-                signed.append(tree.root(5))  # noqa: B023
+                signed.append(tree.root(5))
                 return sign()
 
             both.wait()
