@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Order(), "order of groups")
 
 
-# Tests that share an expensive fixture run in one process. The slowest groups begin first.
+# Tests that share an expensive fixture run in one process.
 GROUPS = ("tests/docs/", "tests/cli/")
 ALONE = (
     "tests/cli/test_four_commands.py",
@@ -53,16 +53,26 @@ ALONE = (
     "tests/cli/test_dataset_commands.py",
     "tests/cli/setup/test_contracts_verify.py",
 )  # files of these folders that share nothing with the others
+# What takes long begins first and what is short comes last, so that no core waits at the end.
 SLOWEST = (
     "tests/docs/",
     "tests/cli/test_four_commands.py",
     "tests/cli/",
-    "tests/integration/test_bases.py",
-    "tests/core/chain/test_chain.py",
     "tests/zk/groth16/test_groth16_mutations.py",
+    "tests/integration/test_attacks_on_records.py",
     "tests/trainer/run/test_training.py",
+    "tests/zk/groth16/test_verifier.py",
+    "tests/integration/test_attacks_on_evidence.py",
+    "tests/integration/test_bases.py",
     "tests/trainer/model/test_base.py",
+    "tests/zk/groth16/test_groth16_vectors.py",
+    "tests/zk/groth16/test_batch.py",
+    "tests/zk/audits/test_prove.py",
+    "tests/core/verify/test_budgets.py",
+    "tests/zk/groth16/test_shared_refusals.py",
+    "tests/core/chain/test_chain.py",
 )
+SHORT = "tests/core/"
 
 
 def group_of(nodeid: str) -> str:
@@ -99,7 +109,9 @@ class Order:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         def rank(item: pytest.Item) -> int:
             group = group_of(item.nodeid)
-            return SLOWEST.index(group) if group in SLOWEST else len(SLOWEST)
+            if group in SLOWEST:
+                return SLOWEST.index(group)
+            return len(SLOWEST) + group.startswith(SHORT)
 
         items.sort(key=rank)
 
