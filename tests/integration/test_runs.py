@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from provenance.judgement.policy import DEFAULT_REQUIRED, Policy
 from provenance.judgement.verdict import Grade, Status
+from provenance.layout import read_json
 from provenance_zk.checker import SlowEngine
+from provenance_zk.proof_file import ProofFile, point_json
+from provenance_zk.training.jobs import RegisteredD
+from provenance_zk.training.registration import registered_d, registrations
 from tests.support.chain import Lab
-from tests.support.spine import Data, Plan, Run, build_run, failing, register_rows, word
+from tests.support.spine import (
+    Data,
+    Plan,
+    Run,
+    build_run,
+    failing,
+    register_rows,
+    site_of,
+    word,
+)
 
 
 def test_an_honest_run_is_verified(honest: Run) -> None:
@@ -113,3 +127,18 @@ def test_a_resumed_run_is_verified(lab: Lab, data: Data, tmp_path: Path) -> None
     verdict = run.judge()
     assert (verdict.status, failing(verdict)) == (Status.VERIFIED, [])
     assert ", 1 resume" in next(c.text for c in verdict.claims if c.id == "history.consistent")
+
+
+def test_the_registered_commitments_are_those_of_every_epoch(
+    lab: Lab, data: Data, honest: Run, tmp_path: Path
+) -> None:
+    found = registered_d(data.dataset.folder, site_of(lab, "default"))
+    facts = read_json(data.registered.folder / "registration.json")
+    assert [point_json(d.point) for d in found] == facts["points"]
+    proof = ProofFile.parse((honest.folder.epoch(0) / "proof-0.json").read_bytes())
+    assert RegisteredD.of_link(proof) == found[0]
+
+    copy = tmp_path / "dataset"
+    shutil.copytree(registrations(data.dataset.folder), registrations(copy))
+    next(copy.rglob("link-0.json")).unlink()
+    assert registered_d(copy, site_of(lab, "default")) == []  # then D is made again

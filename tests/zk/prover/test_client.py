@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,13 @@ from provenance_zk.prover.request import (
     private_folder,
     used_bytes,
 )
-from provenance_zk.training.jobs import EpochWitness, epoch_jobs, link_jobs, tree_jobs
+from provenance_zk.training.jobs import (
+    EpochWitness,
+    RegisteredD,
+    epoch_jobs,
+    link_jobs,
+    tree_jobs,
+)
 from tests.support.zk.products import d_vector, product_at, tree_products, u_vector
 from tests.support.zk.proofs import prove
 
@@ -93,6 +100,26 @@ def test_an_epoch_is_committed_proved_and_verified(
     assert verifier.is_valid_proof(epoch_key.words, links[0], statements.D_MASK)
     assert verifier.is_valid_proof(tree_key.words, trees[1], 0)
     check_products(prover, leaves, order, challenge, epochs, trees)
+
+
+def test_an_epoch_takes_the_commitments_of_the_registration(
+    prover: ZkProver,
+    epoch_key: KeyFolder,
+    leaves: np.ndarray,
+    blindings: tuple[list[int], list[int]],
+) -> None:
+    order, challenge = epoch_order(SEED, 0, COUNT), (5, 6)
+    links = prove(prover, link_jobs(epoch_key, leaves, blindings[0], challenge))
+    registered = [RegisteredD.of_link(proof) for proof in links]
+    witness = EpochWitness(leaves, order, *blindings, registered)
+    proofs = prove(prover, epoch_jobs(epoch_key, witness, challenge))
+    assert [p.commitments[0] for p in proofs] == [p.commitments[0] for p in links]
+    assert [p.poks[0] for p in proofs] == [p.poks[0] for p in links]
+    assert all(a.ok for a in prover.verify(epoch_key.words_file, proofs, statements.FULL_MASK))
+
+    foreign = replace(witness, registered=registered[::-1])
+    with pytest.raises(RejectedError, match="not one to these leaves with this blinding"):
+        prove(prover, epoch_jobs(epoch_key, foreign, challenge))
 
 
 def check_products(

@@ -31,7 +31,7 @@ from provenance_zk.statements import challenges, chunk_count, points_hash
 from provenance_zk.training.anchorings import Place, find_place
 from provenance_zk.training.jobs import EpochWitness, epoch_jobs
 from provenance_zk.training.ledger import blindings
-from provenance_zk.training.registration import ProvingSite, d_blindings
+from provenance_zk.training.registration import ProvingSite, d_blindings, registered_d
 from provenance_zk.training.submission import BATCH, ChunkProof, submit
 from provenance_zk.workers.pool import proof_pool
 
@@ -257,7 +257,8 @@ class EpochProver:
     ) -> list[ProofFile]:
         site = self.site
         d_secret = d_blindings(self.dataset, site.salt_key, site.keys)
-        witness = EpochWitness(self.dataset.leaves, job.order, d_secret, u_secret)
+        d = registered_d(self.dataset.folder, site)
+        witness = EpochWitness(self.dataset.leaves, job.order, d_secret, u_secret, d)
         queue = self.folder.secrets / "proofs.sqlite"
 
         def say(line: str) -> None:

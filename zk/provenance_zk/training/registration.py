@@ -26,7 +26,7 @@ from provenance_zk.proof_file import ProofFile, point_ints, point_json
 from provenance_zk.prover.client import Commitments, ZkProver
 from provenance_zk.prover.keys import KeyFolder
 from provenance_zk.statements import challenges, chunk_count
-from provenance_zk.training.jobs import link_jobs, tree_jobs
+from provenance_zk.training.jobs import RegisteredD, link_jobs, tree_jobs
 from provenance_zk.training.ledger import Ledger, blindings
 from provenance_zk.workers.local import Executor
 from provenance_zk.workers.pool import proof_pool
@@ -108,6 +108,23 @@ def require_registration(dataset_folder: Path, ledger: str) -> Registered:
             hint=f"provenance dataset register {dataset_folder}",
         )
     return found
+
+
+def registered_d(dataset_folder: Path, site: ProvingSite) -> list[RegisteredD]:
+    """Each chunk's D as it was registered; empty if the folder does not hold all link proofs.
+
+    Raises:
+        InputError: a file there is no proof.
+    """
+    registered = find_registration(dataset_folder, site.ledger_address)
+    if registered is None:
+        return []
+    folder = registered.folder
+    count = len(read_json(folder / "registration.json")["points"])
+    paths = [folder / f"link-{c}.json" for c in range(count)]
+    if not all(path.is_file() for path in paths):
+        return []
+    return [RegisteredD.of_link(ProofFile.parse(path.read_bytes())) for path in paths]
 
 
 def write_evidence(run: RunFolder, registration: Registered, keys: Keys) -> None:

@@ -33,7 +33,14 @@ type job struct {
 	Gamma     string `json:"gamma"`
 	Delta     string `json:"delta"`
 	Out       string `json:"out"`
+	// Registered is the chunk's D, and the proof that its maker knows it; epochs only.
+	Registered *registered `json:"registered"`
 	audit
+}
+
+type registered struct {
+	Point     []string `json:"point"`
+	Knowledge []string `json:"knowledge"`
 }
 
 type jobResult struct {

@@ -153,6 +153,10 @@ func (s *session) epoch(j *job) (prover, error) {
 	if err != nil {
 		return nil, err
 	}
+	d, err := j.Registered.read()
+	if err != nil {
+		return nil, err
+	}
 	slots := s.key.Shape.Slots
 	witness := &epoch.Witness{
 		Data:         statement.Window(c.leaves, c.number, slots),
@@ -160,9 +164,24 @@ func (s *session) epoch(j *job) (prover, error) {
 		Positions:    statement.Positions(inverse, c.number, slots),
 		DataBlinding: c.d, UsedBlinding: c.u,
 		Start:     uint64(c.number * slots),
-		Challenge: c.challenge,
+		Challenge: c.challenge, Registered: d,
 	}
 	return func() (*proof.Proof, error) { return epoch.Prove(s.key, witness) }, nil
+}
+
+// read is the commitment of a job; nil if the job names none.
+func (r *registered) read() (c *epoch.Commitment, err error) {
+	if r == nil {
+		return nil, nil
+	}
+	c = &epoch.Commitment{}
+	if c.Point, err = proof.ParsePoint(r.Point); err == nil {
+		c.Knowledge, err = proof.ParsePoint(r.Knowledge)
+	}
+	if err != nil {
+		return nil, fault.New(fault.BadRequest, "registered: %v", err)
+	}
+	return c, nil
 }
 
 // order reads the leaves in the order they were fed and the order itself, and requires that they
@@ -194,8 +213,8 @@ func (s *session) order(
 }
 
 func (s *session) link(j *job) (prover, error) {
-	if j.Used != "" || j.Order != "" {
-		return nil, fault.New(fault.BadRequest, "a link takes no used file and no order")
+	if j.Used != "" || j.Order != "" || j.Registered != nil {
+		return nil, fault.New(fault.BadRequest, "a link takes no used file, order or commitment")
 	}
 	c, err := s.chunk(j)
 	if err != nil {

@@ -3,10 +3,13 @@
 package epoch
 
 import (
+	"errors"
+
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	"github.com/consensys/gnark/frontend"
 
 	"provenance/zkprover/circuits"
+	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove"
@@ -20,6 +23,9 @@ type Witness struct {
 	DataBlinding, UsedBlinding fr.Element
 	Start                      uint64
 	Challenge                  statement.Challenge
+	// Registered is the commitment to Data that was made when the dataset was registered; nil if it
+	// is to be made again, which takes a tenth of the proof's time.
+	Registered *Commitment
 }
 
 // Link is the witness of a link proof for one chunk of the dataset: U is all zero with blinding 0,
@@ -48,6 +54,11 @@ func Prove(key *keys.Key, w *Witness) (*proof.Proof, error) {
 	// Made at the same time, since gnark's solver leaves cores idle.
 	committed := make(chan error, 1)
 	commitments := newCommitments(key, openings)
+	if w.Registered != nil {
+		if err := commitments.take(key, keys.VectorData, w.Registered); err != nil {
+			return nil, err
+		}
+	}
 	go func() { committed <- commitments.make(key, openings) }()
 	public := w.public()
 	p, err := prove.Groth16(key, w.assignment(public))
@@ -64,7 +75,22 @@ func Prove(key *keys.Key, w *Witness) (*proof.Proof, error) {
 	p.Public = public
 	err = prove.Check(key, p)
 	commitments.remember(err == nil)
+	if err != nil && w.Registered != nil {
+		return nil, requireSame(key, openings[keys.VectorData], w.Registered, err)
+	}
 	return p, err
+}
+
+// requireSame says why a proof with a registered D does not verify: that is of other values, or
+// something else is wrong, as `other` says.
+func requireSame(key *keys.Key, opening []fr.Element, registered *Commitment, other error) error {
+	made, err := commit(key, keys.VectorData, opening)
+	if err != nil || made.Point.Equal(&registered.Point) {
+		return errors.Join(other, err)
+	}
+	return fault.New(fault.Mismatch,
+		"the registered commitment is not one to these leaves with this blinding").
+		WithHint("the dataset's registration and its private folder must belong together")
 }
 
 // openings are what the commitments hold, in order.

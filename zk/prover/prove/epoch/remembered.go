@@ -9,7 +9,9 @@ import (
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
+	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/verify"
 )
 
 // most bounds how many commitments are remembered; each takes some 200 bytes.
@@ -80,10 +82,10 @@ func (m *memory) forget(d [sha256.Size]byte) {
 // commitments are those of one proof, by vector.
 type commitments []named
 
-// named is a commitment by the digest of what it depends on.
+// named is a commitment by the digest of what it depends on; `made` is nil until it is known.
 type named struct {
 	digest [sha256.Size]byte
-	made   Commitment
+	made   *Commitment
 }
 
 func newCommitments(key *keys.Key, openings [][]fr.Element) commitments {
@@ -94,16 +96,30 @@ func newCommitments(key *keys.Key, openings [][]fr.Element) commitments {
 	return out
 }
 
-// make fills in the commitments, those that are remembered and new ones.
-func (c commitments) make(key *keys.Key, openings [][]fr.Element) (err error) {
+// take uses a commitment that was made elsewhere. Its proof of knowledge is checked here; whether
+// it is one to the vector, the check of the whole proof tells.
+func (c commitments) take(key *keys.Key, vector int, made *Commitment) error {
+	if err := verify.Knowledge(key.Verifying, vector, &made.Point, &made.Knowledge); err != nil {
+		return fault.New(fault.BadRequest, "registered commitment %d: %v", vector, err)
+	}
+	c[vector].made = made
+	return nil
+}
+
+// make fills in the other commitments, those that are remembered and new ones.
+func (c commitments) make(key *keys.Key, openings [][]fr.Element) error {
 	for vector, opening := range openings {
-		var ok bool
-		if c[vector].made, ok = remembered.find(c[vector].digest); ok {
+		if c[vector].made != nil {
 			continue
 		}
-		if c[vector].made, err = commit(key, vector, opening); err != nil {
-			return err
+		known, ok := remembered.find(c[vector].digest)
+		if !ok {
+			var err error
+			if known, err = commit(key, vector, opening); err != nil {
+				return err
+			}
 		}
+		c[vector].made = &known
 	}
 	return nil
 }
@@ -112,7 +128,7 @@ func (c commitments) make(key *keys.Key, openings [][]fr.Element) (err error) {
 func (c commitments) remember(isRight bool) {
 	for i := range c {
 		if isRight {
-			remembered.keep(c[i].digest, c[i].made)
+			remembered.keep(c[i].digest, *c[i].made)
 		} else {
 			remembered.forget(c[i].digest)
 		}

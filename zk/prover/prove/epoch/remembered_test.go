@@ -8,11 +8,13 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/consensys/gnark-crypto/ecc/bn254"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/verify"
 )
 
 // A commitment is remembered by key, vector, every value and the blinding.
@@ -79,6 +81,58 @@ func TestDamagedBasesAreNotRemembered(t *testing.T) {
 	}
 	key := fixture.Key(t, fixture.EpochShape)
 	if _, err := Commit(key, keys.VectorUsed, w.Used, &w.UsedBlinding); err != nil {
+		t.Error(err)
+	}
+}
+
+// With the commitment of the registration, the bases of D are not needed.
+func TestARegisteredCommitmentIsTaken(t *testing.T) {
+	key := fixture.Key(t, fixture.EpochShape)
+	w := newEpoch(t).witness(0)
+	made, err := Commit(key, keys.VectorData, w.Data, &w.DataBlinding)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Registered = &made
+	light, err := keys.Load(fixture.KeyDir(t, fixture.EpochShape))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bases := &light.Proving.CommitmentKeys[keys.VectorData]
+	bases.Basis = make([]bn254.G1Affine, len(bases.Basis))
+	bases.BasisExpSigma = bases.Basis
+	p, err := Prove(light, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !p.Commitments[keys.VectorData].Equal(&made.Point) {
+		t.Error("the proof has another D than the registered one")
+	}
+	if err := verify.Verify(key.Verifying, p, verify.MaskAll); err != nil {
+		t.Error(err)
+	}
+}
+
+// A commitment of another dataset makes no proof, and neither does one that nobody knows.
+func TestAForeignRegisteredCommitmentIsRefused(t *testing.T) {
+	key := fixture.Key(t, fixture.EpochShape)
+	w, other := newEpoch(t).witness(0), newEpoch(t).witness(0)
+	foreign, err := Commit(key, keys.VectorData, other.Data, &other.DataBlinding)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unknown := Commitment{Point: foreign.Point, Knowledge: foreign.Point}
+	for _, c := range []struct {
+		registered Commitment
+		code       fault.Code
+	}{{foreign, fault.Mismatch}, {unknown, fault.BadRequest}} {
+		w.Registered = &c.registered
+		if _, err := Prove(key, w); err == nil || fault.Of(err).Code != c.code {
+			t.Errorf("expected %v, got %v", c.code, err)
+		}
+	}
+	w.Registered = nil
+	if _, err := Prove(key, w); err != nil { // nothing foreign was remembered
 		t.Error(err)
 	}
 }
