@@ -100,6 +100,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "provenance_cli.judge.log_export:app",
         "Export a run's log for other tools.",
     ),
+    "audit": (
+        "provenance_cli.judge.audit:app",
+        "Train segments of a run again, and compare with its log.",
+    ),
     "find": (
         "provenance_cli.judge.find:app",
         "Find what a digest names, in run folders and on chain.",

@@ -16,7 +16,7 @@ from provenance.artifacts.once import reading_once
 from provenance.digest import Digest
 from provenance.errors import UnavailableError
 from provenance.ids import to_hex
-from provenance.judgement.verdict import Status, Verdict
+from provenance.judgement.verdict import Grade, Status, Verdict
 from provenance.verify.case import MAX_ATTEMPTS, Artifact, Case, Options, Verifier
 from provenance.verify.claims import Notes, Report
 from provenance.verify.s01_artifact import identify
@@ -25,11 +25,16 @@ from provenance.verify.steps import judge
 
 __all__ = ["LIMITS", "Artifact", "Options", "Verifier", "verify", "verify_artifact"]
 
-# Printed in every report: what no verdict of this project says (docs/security-model.md).
-LIMITS = (
+# Printed in every report: what a verdict does not say (docs/security-model.md).
+NOT_REPLAYED = (
     "that gradients were computed honestly",
     "that no data outside the recorded batches was used",
+)
+"""Left out where the whole training was done again."""
+LIMITS = (
+    *NOT_REPLAYED,
     "that a sparse edit before the merge did not happen where base or adapter was not recomputed",
+    "that the data was not chosen to mislead, or that the base knew nothing before",
 )
 
 
@@ -116,8 +121,13 @@ def _verdict(attempt: _Attempt) -> Verdict:
         release=_release(case, report),
         interval=_interval(case, report),
         trust=str(case.verifier.trust.digest),
-        limits=LIMITS,
+        limits=_limits(report),
     )
+
+
+def _limits(report: Report) -> tuple[str, ...]:
+    replayed = any(e.kind == "adapter_from" and e.grade is Grade.RECOMPUTED for e in report.edges)
+    return tuple(limit for limit in LIMITS if not (replayed and limit in NOT_REPLAYED))
 
 
 def _release(case: Case, report: Report) -> dict[str, Any] | None:

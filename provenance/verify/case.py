@@ -20,6 +20,7 @@ from provenance.verify.protocols import (
     FormatInspector,
     NonceOpening,
     ProofVerifier,
+    TrainingReplayer,
 )
 
 
@@ -80,12 +81,14 @@ class Options:
     base: a folder with the base model.
     data: recomputes batches, for a caller who has the dataset and its salts.
     openings: proofs of blocks at the caller's own nonce, by stage (`merge`, `quantize`).
+    replayer: trains again, for a caller who has base and dataset.
     """
 
     release: RunId | None = None
     base: Path | None = None
     data: DataChecker | None = None
     openings: Mapping[str, NonceOpening] = field(default_factory=dict)
+    replayer: TrainingReplayer | None = None
 
 
 @dataclass(frozen=True)

@@ -326,6 +326,34 @@ class DataChecker(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class ReplayFacts:
+    """What training segments of a run again came to, none of which was far off.
+
+    segments: of the run; replayed: how many of them were trained again.
+    far: where the bits are not the logged ones, and how far off; None if all are equal.
+    """
+
+    segments: int
+    replayed: int
+    far: str | None = None
+
+
+class TrainingReplayer(Protocol):
+    """Trains segments of a run again; whoever does that needs base and dataset with salts."""
+
+    def replay(self, records: Sequence[Record]) -> ReplayFacts:
+        """Train all segments again, or some that nobody could know beforehand.
+
+        Raises:
+            VerificationError: the log feeds other records than the run's order, a checkpoint is not
+                as logged, or training again ends somewhere else.
+            NotFound: material is not at hand, or this run cannot be replayed.
+            InputError, AuthError: it cannot be read.
+        """
+        ...
+
+
 class Evidence(Protocol):
     """A run's records and proofs, from a folder or a service.
 

@@ -37,6 +37,7 @@ from provenance.verify.protocols import (
     RegistrationEvidence,
     SampleEvidence,
     Sampling,
+    TrainingReplayer,
 )
 from tests.support.memory_chain import IDENTITY, LEDGER, REGISTRY, MemoryChain, hashed
 from tests.support.plain import CONFIG, FED
@@ -365,8 +366,9 @@ class MemoryRun:
         subject: str | None = None,
         release: bytes | None = None,
         data: DataChecker | None = None,
+        replayer: TrainingReplayer | None = None,
     ) -> Verdict:
-        options = Options(release=release, data=data)
+        options = Options(release=release, data=data, replayer=replayer)
         return verify(subject or str(MODEL), self.verifier(policy), options)
 
     def verifier(self, policy: Policy | None = None) -> Verifier:

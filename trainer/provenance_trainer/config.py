@@ -32,12 +32,15 @@ class ProvenanceConfig:
     key: Name of the signing key in the keystore, None for `default`.
     allow_empty: Let a run go on that learns nothing: batches without a token to predict, an adapter
         of zeros, a merged model equal to its base. Its verdict says so.
+    nondeterministic: Let torch choose faster algorithms that add in another order each time.
+        Nobody can then train again to the same bits.
     """
 
     anchor_interval_s: float = 60.0
     on_failure: OnFailure = "continue"
     key: str | None = None
     allow_empty: bool = False
+    nondeterministic: bool = False
 
 
 @dataclass(frozen=True)

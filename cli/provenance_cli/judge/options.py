@@ -34,6 +34,14 @@ WithData = Annotated[
         "--with-data", help="Committed dataset with its salts: recompute the batches too."
     ),
 ]
+Replay = Annotated[
+    str | None,
+    typer.Option(
+        "--replay",
+        metavar="N|all",
+        help="Train so many segments again, drawn at random; takes --with-data and --base.",
+    ),
+]
 Openings = Annotated[
     Path | None,
     typer.Option(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.digest import Digest
+from provenance.errors import InputError
 from provenance.ids import RunId
 from provenance.judgement.policy import load_policy
 from provenance.judgement.trust_file import load_trust
 from provenance.judgement.verdict import Verdict
 from provenance.settings import Settings
 from provenance.verify import Options, Verifier, verify
+from provenance.verify.protocols import TrainingReplayer
 from provenance.verify.sources.evidence import FolderSource, load_openings
 from provenance_cli.judge.editions import require_no_rollback
+from provenance_cli.output import note
 from provenance_cli.wiring import (
     base_folder,
     evidence_folders,
@@ -40,6 +44,7 @@ class Question:
     slow: check proofs in pure Python.
     allow_rollback: take a trust file older than one that was used before.
     fresh: compute everything now, also what earlier verifications kept.
+    replay: how many segments of training to do again, or `all`; None for none.
     """
 
     subject: str
@@ -53,6 +58,7 @@ class Question:
     slow: bool = False
     allow_rollback: bool = False
     fresh: bool = False
+    replay: str | None = None
 
 
 def judge(question: Question) -> Verdict:
@@ -73,11 +79,13 @@ def judge(question: Question) -> Verdict:
         from provenance_trainer.run.replay import open_data_checker  # imports torch
 
         data = open_data_checker(question.data, folders, settings, base)
+    replayer = _replayer(question, settings, folders)
     options = Options(
         release=RunId(Digest.parse(question.release)) if question.release else None,
         base=base,
         data=data,
         openings=load_openings(*question.openings),
+        replayer=replayer,
     )
     verifier = Verifier(
         trust=trust,
@@ -88,3 +96,42 @@ def judge(question: Question) -> Verdict:
         policy=load_policy(question.policy_file),
     )
     return verify(question.subject, verifier, options)
+
+
+def _replayer(
+    question: Question, settings: Settings, folders: Sequence[Path]
+) -> TrainingReplayer | None:
+    """What trains again for `--replay`; None if it was not asked for.
+
+    Raises:
+        InputError: dataset or base is not named, or there is no such number.
+    """
+    if question.replay is None:
+        return None
+    if question.data is None or question.base is None:
+        raise InputError(
+            "training again takes the dataset with its salts and the base",
+            where="--replay",
+            hint="name them with --with-data and --base",
+        )
+    from provenance_trainer.replay.checker import TrainingReplay  # imports torch
+    from provenance_trainer.replay.process import Material
+
+    material = Material(question.data, question.base, settings)
+    wanted = segments_wanted(question.replay, "--replay")
+    return TrainingReplay(folders, material, wanted, note)
+
+
+def segments_wanted(text: str, where: str) -> int | None:
+    """How many segments an option asks for; None for all.
+
+    Raises:
+        InputError: neither a number from 1 on nor `all`.
+    """
+    if text == "all":
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > 9 or int(text) < 1:
+        raise InputError(
+            "not a number of segments", where=where, expected="1, 2, .. or all", actual=text[:40]
+        )
+    return int(text)

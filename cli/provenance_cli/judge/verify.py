@@ -15,6 +15,7 @@ from provenance_cli.judge.options import (
     Openings,
     PolicyFile,
     Release,
+    Replay,
     Slow,
     Subject,
     TrustFile,
@@ -33,6 +34,7 @@ def verify(
     release: Release = None,
     base: Base = None,
     with_data: WithData = None,
+    replay: Replay = None,
     openings: Openings = None,
     nonce: Nonce = None,
     slow: Slow = False,
@@ -57,6 +59,7 @@ def verify(
         slow,
         allow_rollback,
         fresh,
+        replay,
     )
     verdict = judge(question)
     print(jsonlib.dumps(verdict.to_json(), indent=2) if json else render(verdict))

@@ -1,6 +1,7 @@
 """Step 9: what can be recomputed from the material at hand. No claim here ends the verification.
 
-`weights.py` compares file, merge and base; `data.py` what was fed; `learned.py` says what changed.
+`weights.py` compares file, merge and base; `data.py` what was fed; `learned.py` says
+what changed; `replayed.py` trains again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from provenance.verify.s06_lineage import Lineage
 from provenance.verify.s08_proofs import Proofs
 from provenance.verify.s09_recomputation.data import check_data
 from provenance.verify.s09_recomputation.learned import check_learned
+from provenance.verify.s09_recomputation.replayed import check_replayed
 from provenance.verify.s09_recomputation.weights import check_base, check_file, check_merge
 
 
@@ -27,8 +29,4 @@ def check_recomputation(case: Case, log: Log, lineage: Lineage, proofs: Proofs) 
     check_base(case, log, lineage)
     fed = check_data(case, log, lineage)
     check_learned(case, log, lineage, fed)
-    case.notes.unchecked(
-        "training.replayed",
-        "the weights follow from the batches by honest gradients",
-        "a replay audit",
-    )
+    check_replayed(case, log)

@@ -17,6 +17,7 @@ from provenance.artifacts.listing import list_folder
 from provenance.artifacts.manifest import manifest_of
 from provenance.digest import Digest, hash_file
 from provenance.errors import InputError, VerificationError
+from provenance.log.graph.segments import is_resumable
 from provenance.log.history import History, Placed
 from provenance.log.record import Record
 
@@ -94,9 +95,9 @@ def find_resume_point(history: History, run_dir: Path) -> ResumePoint:
         InputError: a record names something else than a folder of the run.
     """
     for placed in reversed(history.checkpoints):
-        if not _is_resumable(placed.fields["path"]):
+        if not is_resumable(placed):
             continue
-        folder = _folder_of(run_dir, placed.fields["path"])
+        folder = folder_of(run_dir, placed.fields["path"])
         if folder.is_dir():
             verify_checkpoint(folder, placed.record)
             return _point(history, folder, placed)
@@ -119,12 +120,7 @@ def _point(history: History, folder: Path, placed: Placed) -> ResumePoint:
     )
 
 
-def _is_resumable(path: str) -> bool:
-    """Whether a record is about a folder of Trainer's. The shipped adapter has no optimizer."""
-    return path.rpartition("/")[2].startswith("checkpoint-")
-
-
-def _folder_of(run_dir: Path, path: str) -> Path:
+def folder_of(run_dir: Path, path: str) -> Path:
     """The folder that a record (attacker-controlled) names, which must be in the run's folder."""
     if Path(path).name != path or path in ("", ".", ".."):
         raise InputError(

@@ -100,7 +100,7 @@ def open_record(
         config=config_record(config),
         config_digest=str(config_digest(config)),
         code=_code_state(Path(__file__).parent),
-        environment=_environment(),
+        environment=_environment(config),
         signer=str(registrant.signer),
         evaluation=_evaluation(config) | dict(fed.evaluated),
         registered=registrant.dataset_id is not None,
@@ -154,10 +154,10 @@ def _installed_versions() -> list[str]:
     return sorted(found)
 
 
-def _environment() -> dict[str, Any]:
-    """Versions of packages, and the device that training runs on."""
+def _environment(config: TrainConfig) -> dict[str, Any]:
+    """Versions of packages, and the stack that training runs on."""
     # Imported here, because only opening a run needs torch.
-    import torch
+    from provenance_trainer.record.determinism import stack
 
     versions = {}
     for name in _NAMED:
@@ -165,10 +165,11 @@ def _environment() -> dict[str, Any]:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
+    said = stack(deterministic=not config.provenance.nondeterministic)
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()}-{platform.machine()}",
-        "device": device,
+        "device": said.get("gpu", "cpu"),
         "packages": versions,
+        "stack": said,
     }

@@ -40,6 +40,7 @@ from provenance_trainer.model.peft_setup import (
 from provenance_trainer.record.callback import AnchorHandle, ProvenanceCallback
 from provenance_trainer.record.capture import RecordingCollator
 from provenance_trainer.record.checkpoints import ADAPTER_WEIGHTS, ResumePoint
+from provenance_trainer.record.determinism import make_deterministic
 from provenance_trainer.record.features import (
     FedRows,
     PaddingCollator,
@@ -103,17 +104,24 @@ class TrainSummary:
 
 
 def prepare_run(
-    config: TrainConfig, base: BaseModel, dataset: Records, day: str | None = None
+    config: TrainConfig,
+    base: BaseModel,
+    dataset: Records,
+    day: str | None = None,
+    threads: int | None = None,
 ) -> PreparedRun:
     """Load model and tokenizer, attach the adapter, choose the evaluation sample, make the Trainer.
 
     Args:
         day: What the chat template's clock says, as `Recipe.of` has it.
+        threads: CPU threads of deterministic training; None for as many as torch has.
 
     Raises:
         ConfigError: model or libraries do not allow an option.
         InputError: a record or the evaluation file has no text.
     """
+    if not config.provenance.nondeterministic:
+        make_deterministic(threads)
     with setting_up():
         set_seed(config.seed)
         kinds = Kinds.of(rows_of(dataset))

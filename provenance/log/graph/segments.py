@@ -1,0 +1,98 @@
+"""Segments of a run: what lies between two checkpoints, and can be trained again by itself.
+
+The first begins with the seed of the configuration, which anybody can begin with. The others begin
+with a checkpoint. Each ends with checkpoints that the log names; the last one also with the adapter
+that was shipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from provenance.errors import VerificationError
+from provenance.log.history import History, Placed
+
+_SAVED = "checkpoint-"
+"""How Trainer names the folders that training can go on from."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Steps `first` to `last` of a run, as its log tells them.
+
+    number: from 0.
+    start: the checkpoint it begins with; None for the seed.
+    ends: what it ends with, at least one: a checkpoint, the shipped adapter, or both.
+    batches: those that were fed, in order.
+    """
+
+    number: int
+    start: Placed | None
+    ends: tuple[Placed, ...]
+    batches: tuple[Placed, ...]
+
+    @property
+    def first(self) -> int:
+        """The first optimizer step, from 1."""
+        return 1 + (0 if self.start is None else int(self.start.fields["step"]))
+
+    @property
+    def last(self) -> int:
+        """The last optimizer step; `first` - 1 if nothing was trained."""
+        return int(self.ends[-1].fields["step"])
+
+    @property
+    def fed(self) -> Mapping[tuple[int, int], Placed]:
+        """The batches by optimizer step and micro step."""
+        return {(b.fields["step"], b.fields["micro"]): b for b in self.batches}
+
+    def __str__(self) -> str:
+        return f"segment {self.number} (steps {self.first} to {self.last})"
+
+
+def joined(segments: Sequence[Segment]) -> Segment:
+    """One or more segments in a row as one, which ends with the ends of all."""
+    return Segment(
+        segments[-1].number,
+        segments[0].start,
+        tuple(end for segment in segments for end in segment.ends),
+        tuple(batch for segment in segments for batch in segment.batches),
+    )
+
+
+def is_resumable(checkpoint: Placed) -> bool:
+    """Whether a record is about a folder of Trainer's. The shipped adapter has no optimizer."""
+    return str(checkpoint.fields["path"]).rpartition("/")[2].startswith(_SAVED)
+
+
+def segments_of(history: History) -> tuple[Segment, ...]:
+    """All segments of a run, in order. Together they hold every live batch, once.
+
+    Raises:
+        VerificationError: there is no checkpoint, the last one does not cover the last batch, or
+            several processes trained, whose batches no single one can feed again.
+    """
+    final = history.final_checkpoint
+    several = next((b for b in history.batches if b.fields["rank"] != 0), None)
+    if several is not None:
+        raise VerificationError(
+            "several processes trained this run, which cannot be replayed yet",
+            where=f"record {several.index} rank",
+            expected=0,
+            actual=several.fields["rank"],
+        )
+    found: list[Segment] = []
+    start: Placed | None = None
+    for checkpoint in history.checkpoints:
+        if checkpoint is not final and not is_resumable(checkpoint):
+            continue
+        low = -1 if start is None else start.index
+        batches = tuple(b for b in history.batches if low < b.index < checkpoint.index)
+        if not batches and found:  # the same state again: the adapter that is shipped
+            last = found.pop()
+            found.append(Segment(last.number, last.start, (*last.ends, checkpoint), last.batches))
+        else:
+            found.append(Segment(len(found), start, (checkpoint,), batches))
+        start = checkpoint
+    return tuple(found)

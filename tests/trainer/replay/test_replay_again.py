@@ -1,0 +1,257 @@
+"""Training again: honest runs come out bit for bit, and whoever cheats is caught in the segment
+where it happened.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provenance.dataset.committed import CommittedDataset
+from provenance.errors import InputError, VerificationError
+from provenance.ids import Word
+from provenance.log.fold import read_history
+from provenance.log.graph.segments import Segment, segments_of
+from provenance.log.history import History
+from provenance.progress import silent
+from provenance.settings import Settings
+from provenance_trainer.model.base import BaseModel
+from provenance_trainer.record.checkpoints import checkpoint_digests
+from provenance_trainer.replay.again import Replayed, Work, replay_segment
+from provenance_trainer.replay.compare import Agreement
+from provenance_trainer.replay.process import Material
+from provenance_trainer.replay.run import drawn, reachable, replay_run
+from provenance_trainer.run import lifecycle
+from provenance_trainer.run import train as training
+from tests.support import training as support
+from tests.trainer.replay.dishonest import WAYS, At
+from tests.trainer.run.test_lifecycle import request
+
+
+class Trained:
+    """A finished run of six steps in three segments."""
+
+    def __init__(self, folder: Path, base: BaseModel, **changes: Any) -> None:
+        self.folder, self.base = folder, base
+        settings: dict[str, Any] = {
+            "num_train_epochs": 3,
+            "save_steps": 2,
+            "lora_dropout": 0.1,
+            **changes,
+        }
+        lifecycle.train_recorded(request(folder, base, **settings), silent)
+
+    @property
+    def history(self) -> History:
+        config = support.make_config(self.folder / "data", self.folder / "run")
+        return read_history(support.records_of(config))
+
+    def replay(self, segment: Segment, scratch: Path) -> Replayed:
+        history = self.history
+        assert history.seed is not None
+        seed = bytes.fromhex(history.seed.fields["seed"][2:])
+        work = Work(history.opening, seed, segment, self.folder / "run", scratch)
+        with CommittedDataset.open(self.folder / "data", support.KEY, support.AGAIN) as dataset:
+            return replay_segment(work, self.base, dataset, silent)
+
+    def replay_all(self, scratch: Path) -> list[Replayed]:
+        found = []
+        for segment in segments_of(self.history):
+            (place := scratch / str(segment.number)).mkdir(parents=True)
+            found.append(self.replay(segment, place))
+        return found
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory, tiny: BaseModel) -> Trained:
+    return Trained(tmp_path_factory.mktemp("honest"), tiny)
+
+
+def test_an_honest_run_comes_out_bit_for_bit(honest: Trained, tmp_path: Path) -> None:
+    found = honest.replay_all(tmp_path)
+    assert [[c.name for c in one.comparisons] for one in found] == [
+        ["checkpoint-2"],
+        ["checkpoint-4"],
+        ["checkpoint-6", "adapter"],
+    ]
+    assert {c.agreement for one in found for c in one.comparisons} == {Agreement.EXACT}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_whoever_cheats_is_caught(
+    way: str, tiny: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cheat, first = WAYS[way]
+    original = training.prepare_run
+
+    def prepared(*args: Any, **kwargs: Any) -> training.PreparedRun:
+        run = original(*args, **kwargs)
+        cheat(run)
+        return run
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lifecycle, "prepare_run", prepared)
+        run = Trained(tmp_path, tiny)
+    found = [
+        Agreement.worst([c.agreement for c in one.comparisons])
+        for one in run.replay_all(tmp_path / "again")
+    ]
+    assert found[:first] == [Agreement.EXACT] * first
+    assert found[first] is not Agreement.EXACT
+
+
+def refusal(run: Trained, segment: Segment, scratch: Path) -> str:
+    with pytest.raises(VerificationError) as caught:
+        run.replay(segment, scratch)
+    return str(caught.value)
+
+
+def test_batches_that_the_order_does_not_feed_are_named(honest: Trained, tmp_path: Path) -> None:
+    (_, segment, _) = segments_of(honest.history)
+    first, second = segment.batches
+    lacking = replace(segment, batches=(second,))
+    assert "step 3, batch 0: the log lacks a batch" in refusal(honest, lacking, tmp_path)
+    (tmp_path / "swapped").mkdir()
+    leaves = {"leaves": second.fields["leaves"]}
+    other = replace(first, record=replace(first.record, fields={**first.fields, **leaves}))
+    swapped = replace(segment, batches=(other, second))
+    found = refusal(honest, swapped, tmp_path / "swapped")
+    assert f"record {first.index}, step 3, batch 0: the log lists other records" in found
+    (tmp_path / "more").mkdir()
+    more = {"micro": 7}
+    extra = replace(first, record=replace(first.record, fields={**first.fields, **more}))
+    longer = replace(segment, batches=(*segment.batches, extra))
+    assert "the log has a batch that the run's order does not feed" in refusal(
+        honest, longer, tmp_path / "more"
+    )
+
+
+def test_a_starting_checkpoint_that_is_not_as_logged_is_not_loaded(
+    tiny: BaseModel, tmp_path: Path
+) -> None:
+    run = Trained(tmp_path, tiny, max_steps=4)
+    folder = tmp_path / "run" / "checkpoint-2"
+    (_, segment) = segments_of(run.history)
+    scratch = [tmp_path / name for name in ("first", "second", "third")]
+    for place in scratch:
+        place.mkdir()
+    state = folder / "trainer_state.json"
+    text = state.read_text()
+    state.write_text(text.replace('"global_step": 2,', '"global_step": 3,'))
+    assert "checkpoint was altered" in refusal(run, segment, scratch[0])
+    # A publisher can log such a folder.
+    digests = checkpoint_digests(folder)
+    assert segment.start is not None
+    fields = {**segment.start.fields, "manifest": str(digests.manifest)}
+    start = replace(segment.start, record=replace(segment.start.record, fields=fields))
+    found = refusal(run, replace(segment, start=start), scratch[1])
+    assert "checkpoint is of another step than its record says" in found
+    state.write_text(text)
+    (folder / "optimizer.pt").unlink()
+    (folder / "optimizer.pt").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="optimizer"):
+        run.replay(segment, scratch[2])
+
+
+def test_checkpoints_of_another_run_are_no_end_of_these_batches(
+    honest: Trained, tiny: BaseModel, tmp_path: Path
+) -> None:
+    other = Trained(tmp_path, tiny, learning_rate=2e-3)
+    mine, theirs = segments_of(honest.history)[0], segments_of(other.history)[0]
+    (tmp_path / "again").mkdir()
+    found = honest.replay(replace(mine, ends=theirs.ends), tmp_path / "again")
+    assert found.comparisons[0].agreement is Agreement.DIFFERENT
+
+
+def test_a_run_that_was_killed_and_resumed_comes_out_bit_for_bit(
+    tiny: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    original = training.prepare_run
+
+    def prepared(*args: Any, **kwargs: Any) -> training.PreparedRun:
+        run = original(*args, **kwargs)
+        run.trainer.add_callback(At("end", stop, step=3))
+        return run
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lifecycle, "prepare_run", prepared)
+        with pytest.raises(KeyboardInterrupt):
+            Trained(tmp_path, tiny)
+    run = Trained.__new__(Trained)
+    run.folder, run.base = tmp_path, tiny
+    config = support.make_config(
+        tmp_path / "data", tmp_path / "run", num_train_epochs=3, save_steps=2, lora_dropout=0.1
+    )
+    settings = Settings.load({"PROVENANCE_HOME": str(tmp_path / "home")})
+    again = lifecycle.Request(config, settings, None, resume=True, base=tiny)
+    lifecycle.train_recorded(again, silent)
+    assert run.history.resumes
+    found = run.replay_all(tmp_path / "again")
+    assert {c.agreement for one in found for c in one.comparisons} == {Agreement.EXACT}
+
+
+def test_a_deleted_checkpoint_costs_time_and_not_the_replay(
+    tiny: BaseModel, tmp_path: Path
+) -> None:
+    run = Trained(tmp_path, tiny)
+    shutil.rmtree(tmp_path / "run" / "checkpoint-2")
+    shutil.rmtree(tmp_path / "run" / "checkpoint-4")
+    said: list[str] = []
+    segment, _ = reachable(segments_of(run.history), 2, [tmp_path / "run"], said.append)
+    assert len(said) == 2
+    assert (segment.start, segment.first, segment.last) == (None, 1, 6)
+    (tmp_path / "again").mkdir()
+    found = run.replay(segment, tmp_path / "again")
+    names = ["checkpoint-2", "checkpoint-4", "checkpoint-6", "adapter"]
+    assert [c.name for c in found.comparisons] == names
+    assert {c.agreement for c in found.comparisons} == {Agreement.EXACT}
+
+
+def test_a_copy_with_other_checkpoints_keeps_nobody_from_training_again(
+    honest: Trained, tmp_path: Path
+) -> None:
+    run, planted = honest.folder / "run", tmp_path / "planted"
+    shutil.copytree(run, planted)
+    (planted / "checkpoint-2" / "optimizer.pt").write_bytes(b"")
+    said: list[str] = []
+    segments = segments_of(honest.history)
+    segment, folder = reachable(segments, 1, [planted, run], said.append)
+    assert (segment, folder) == (segments[1], run)
+    assert "checkpoint was altered" in said[0]
+    segment, _ = reachable(segments, 1, [planted], said.append)
+    assert segment.start is None
+
+
+def test_a_fresh_process_says_what_it_does_and_what_is_wrong(
+    honest: Trained, tmp_path: Path
+) -> None:
+    settings = Settings.load(
+        {"PROVENANCE_HOME": str(honest.folder / "home"), "PROVENANCE_CACHE": str(tmp_path)}
+    )
+    material = Material(honest.folder / "data", str(honest.base.dir), settings)
+    config = support.make_config(honest.folder / "data", honest.folder / "run")
+    said: list[str] = []
+    records = support.records_of(config)
+    found = replay_run(records, [honest.folder / "run"], [1], material, said.append)
+    assert (found.count, found.agreement) == (3, Agreement.EXACT)
+    assert "segment 1 (steps 3 to 4): step 4 of 4, about 0 s left" in said
+    elsewhere = Material(tmp_path / "nothing", str(honest.base.dir), settings)
+    with pytest.raises(InputError, match="nothing"):
+        replay_run(records, [honest.folder / "run"], [1], elsewhere, silent)
+
+
+def test_segments_are_drawn_by_a_nonce() -> None:
+    nonce = Word(bytes(32))
+    assert drawn(5, 5, nonce) == [0, 1, 2, 3, 4]
+    some = {tuple(drawn(50, 3, Word(bytes(31) + bytes([i])))) for i in range(9)}
+    assert len(some) == 9
+    assert all(len(set(each)) == 3 and max(each) < 50 for each in some)
+    with pytest.raises(InputError, match="not so many segments"):
+        drawn(2, 3, nonce)

@@ -1,0 +1,78 @@
+"""Distances between weights, and what counts as close."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from provenance.digest import sha256
+from provenance.log.history import Placed
+from provenance.log.record import Record
+from provenance_trainer.record.checkpoints import CheckpointDigests
+from provenance_trainer.replay.compare import BOUND, Agreement, Distance, compare, distance_of
+
+FIRST = {"a": np.zeros((2, 2), np.float32)}
+LOGGED = {"a": np.array([[3.0, 0.0], [0.0, 4.0]], np.float32)}
+
+
+def test_distance_is_in_lengths_of_the_way() -> None:
+    assert distance_of(FIRST, LOGGED, FIRST) == Distance(1.0, 0x40800000)
+    made = {"a": np.nextafter(LOGGED["a"], np.float32(9))}
+    found = distance_of(made, LOGGED, FIRST)
+    assert found is not None
+    assert found.ulp == 1
+    assert 0 < found.way < 1e-6
+
+
+def test_neighbours_across_zero_are_one_apart() -> None:
+    made = {"a": np.array([[3.0, -0.0], [np.float32(1e-45), 4.0]], np.float32)}
+    found = distance_of(made, LOGGED, FIRST)
+    assert found is not None
+    assert found.ulp == 1
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        {},
+        {"b": LOGGED["a"]},
+        {"a": np.zeros((2, 3), np.float32)},
+        {"a": np.full((2, 2), np.nan, np.float32)},
+    ],
+)
+def test_other_tensors_have_no_distance(made: dict[str, np.ndarray]) -> None:
+    assert distance_of(made, LOGGED, FIRST) is None
+    assert distance_of(LOGGED, FIRST, FIRST) is None  # a way of no length
+
+
+def placed(**digests: str) -> Placed:
+    fields = {"step": 2, "path": "checkpoint-2", **digests}
+    return Placed(7, Record("checkpoint", "2026-01-01T00:00:00Z", fields, 2))
+
+
+def digests(weights: bytes, optimizer: bytes | None = b"o") -> CheckpointDigests:
+    state = None if optimizer is None else sha256(optimizer)
+    return CheckpointDigests(sha256(b"m"), sha256(weights), {}, state, None, None)
+
+
+@pytest.mark.parametrize(
+    ("made", "distance", "agreement", "differs"),
+    [
+        (digests(b"w"), None, Agreement.EXACT, ()),
+        (digests(b"x"), Distance(BOUND, 9), Agreement.CLOSE, ("weights",)),
+        (digests(b"x"), Distance(BOUND * 1.01, 9), Agreement.DIFFERENT, ("weights",)),
+        (digests(b"x"), None, Agreement.DIFFERENT, ("weights",)),
+        (digests(b"w", b"p"), None, Agreement.DIFFERENT, ("optimizer",)),
+        (digests(b"w", None), None, Agreement.DIFFERENT, ("optimizer",)),
+    ],
+)
+def test_classes(
+    made: CheckpointDigests,
+    distance: Distance | None,
+    agreement: Agreement,
+    differs: tuple[str, ...],
+) -> None:
+    logged = placed(weights=str(sha256(b"w")), optimizer=str(sha256(b"o")))
+    found = compare(logged, made, distance)
+    assert (found.agreement, found.differs) == (agreement, differs)
+    assert str(found).startswith(f"checkpoint-2 (record 7): {agreement}")

@@ -1,0 +1,101 @@
+"""Training again within a verification: the verifier believes what its own machine computed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from provenance.digest import Digest, sha256
+from provenance.errors import NotFound, ProvenanceError, VerificationError
+from provenance.ids import Word
+from provenance.layout import RunFolder
+from provenance.log.fold import read_history
+from provenance.log.graph.segments import segments_of
+from provenance.log.record import Record
+from provenance.log.tree import iterate_records
+from provenance.progress import Say
+from provenance.verify.protocols import ReplayFacts
+from provenance.verify.sources.evidence import FolderSource
+from provenance_trainer.replay.compare import Agreement, Comparison
+from provenance_trainer.replay.process import Material
+from provenance_trainer.replay.run import Replay, drawn, replay_run
+
+
+class TrainingReplay:
+    """A `provenance.verify.protocols.TrainingReplayer` over run folders (attacker-controlled)."""
+
+    def __init__(
+        self, folders: Sequence[Path], material: Material, wanted: int | None, say: Say
+    ) -> None:
+        """wanted: how many segments to train again, which a nonce of this process chooses; None
+        for all.
+        """
+        self._folders, self._material, self._wanted, self._say = folders, material, wanted, say
+        # Several folders may hold one log, and each is judged: one training is enough for all.
+        self._done: dict[Digest, ReplayFacts | ProvenanceError] = {}
+
+    def replay(self, records: Sequence[Record]) -> ReplayFacts:
+        """Train segments of a run again; see the protocol."""
+        log = sha256(b"".join(record.entry for record in records))
+        if log not in self._done:
+            try:
+                self._done[log] = self._replay(records)
+            except ProvenanceError as error:
+                self._done[log] = error
+        found = self._done[log]
+        if isinstance(found, ProvenanceError):
+            raise found
+        return found
+
+    def _replay(self, records: Sequence[Record]) -> ReplayFacts:
+        folders = self._find(records[0])
+        count = len(segments_of(read_history(records)))
+        numbers = list(range(count))
+        if self._wanted is not None:
+            nonce = Word(os.urandom(Word.SIZE))
+            numbers = drawn(count, min(self._wanted, count), nonce)
+        replay = replay_run(records, folders, numbers, self._material, self._say)
+        require_near(replay)
+        far = None if replay.agreement is Agreement.EXACT else str(_worst(replay))
+        return ReplayFacts(count, len(numbers), far)
+
+    def _find(self, opening: Record) -> list[Path]:
+        each = FolderSource(self._folders).runs()
+        if found := [folder.root for folder in each if _first(folder) == opening]:
+            return found
+        raise NotFound(
+            "no run folder with the checkpoints of this run",
+            where=", ".join(map(str, self._folders)),
+            hint="name the run folder with --evidence",
+        )
+
+
+def _first(folder: RunFolder) -> Record | None:
+    """The first record of a journal; None if it cannot be read."""
+    try:
+        return next(iter(iterate_records(folder.journal)), None)
+    except ProvenanceError:
+        return None  # somebody else's damaged folder must not hide the run's
+
+
+def _worst(replay: Replay) -> Comparison:
+    each = [found for one in replay.replayed for found in one.comparisons]
+    return next(found for found in each if found.agreement is replay.agreement)
+
+
+def require_near(replay: Replay) -> None:
+    """Check that no checkpoint that was trained again is `different`.
+
+    Raises:
+        VerificationError: one is; names the first.
+    """
+    if replay.agreement is not Agreement.DIFFERENT:
+        return
+    found = _worst(replay)
+    raise VerificationError(
+        "training again makes another checkpoint than the log has",
+        where=f"record {found.index} {found.name}",
+        expected="the logged " + ", ".join(found.differs),
+        actual=str(found.distance or "others; the logged ones are not at hand"),
+    )

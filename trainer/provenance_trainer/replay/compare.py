@@ -1,0 +1,170 @@
+"""How far weights that were trained again agree with those of the log.
+
+| class | what was found |
+|---|---|
+| `exact` | weights, optimizer, scheduler and random generators have the logged bits |
+| `close` | the weights are within `BOUND` of the logged ones |
+| `different` | they are not, or nobody can say, since the logged weights are not at hand |
+
+The distance is that of replayed and logged weights, in lengths of the way that the segment went.
+1 is the distance of an adapter that the segment did not train at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from provenance.errors import InputError
+from provenance.log.history import Placed
+from provenance_trainer.record.checkpoints import ADAPTER_WEIGHTS, CheckpointDigests
+
+BOUND = 0.01
+"""The largest distance that counts as `close`: a hundredth of the segment's way."""
+_PARTS = ("weights", "optimizer", "scheduler", "rng")
+
+Weights = Mapping[str, np.ndarray]
+
+
+class Agreement(StrEnum):
+    """The classes of a comparison, the best one first."""
+
+    EXACT = "exact"
+    CLOSE = "close"
+    DIFFERENT = "different"
+
+    @classmethod
+    def worst(cls, found: list[Agreement]) -> Agreement:
+        """The worst of one or more."""
+        return max(found, key=list(cls).index)
+
+
+@dataclass(frozen=True)
+class Distance:
+    """Of replayed and logged weights.
+
+    way: in lengths of the way from the segment's start to the logged weights.
+    ulp: the largest of a single weight, in steps of float32 between neighbours.
+    """
+
+    way: float
+    ulp: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.way:.2g} of the way that the segment went, at most {self.ulp:,} ulp; an "
+            f"untrained adapter is at 1, the bound is {BOUND}"
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A checkpoint of the log with what was trained again.
+
+    index: of its record. name: its folder's.
+    differs: parts whose bits are not the logged ones.
+    distance: None if the bits are equal or the logged weights are not at hand.
+    """
+
+    index: int
+    step: int
+    name: str
+    agreement: Agreement
+    differs: tuple[str, ...] = ()
+    distance: Distance | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs; numbers that are no integers are text."""
+        found: dict[str, Any] = {
+            "record": self.index,
+            "step": self.step,
+            "name": self.name,
+            "class": self.agreement.value,
+            "differs": list(self.differs),
+        }
+        if self.distance is not None:
+            found |= {"distance": repr(self.distance.way), "ulp": self.distance.ulp}
+        return found
+
+    def __str__(self) -> str:
+        what = f"{self.name} (record {self.index}): {self.agreement}"
+        if self.agreement is Agreement.EXACT:
+            return what
+        return f"{what}; other {', '.join(self.differs)}; {self.distance or 'not at hand'}"
+
+
+def compare(placed: Placed, made: CheckpointDigests, distance: Distance | None) -> Comparison:
+    """A checkpoint that was trained again with the record of the logged one.
+
+    Args:
+        placed: the record (attacker-controlled).
+        distance: of the weights, if the logged ones are at hand.
+    """
+    differs = tuple(part for part in _PARTS if _differs(placed, made, part))
+    agreement = Agreement.EXACT
+    if differs:
+        near = distance is not None and distance.way <= BOUND
+        agreement = Agreement.CLOSE if near else Agreement.DIFFERENT
+    fields = placed.fields
+    distance = distance if differs else None
+    return Comparison(
+        placed.index, fields["step"], fields["path"][:80], agreement, differs, distance
+    )
+
+
+def _differs(placed: Placed, made: CheckpointDigests, part: str) -> bool:
+    """Whether a part that the record names has other bits, or was not made at all."""
+    logged, again = placed.fields.get(part), getattr(made, part)
+    return logged is not None and (again is None or str(again) != logged)
+
+
+def load_weights(folder: Path) -> Weights:
+    """The adapter of a folder whose digest was compared before, by tensor, as float32.
+
+    Raises:
+        InputError: no safetensors file, or a tensor of another type.
+    """
+    try:
+        found = load_file(folder / ADAPTER_WEIGHTS)
+    except Exception as error:
+        raise InputError(
+            "cannot read weights", where=str(folder / ADAPTER_WEIGHTS), actual=error
+        ) from error
+    other = next((name for name, value in found.items() if value.dtype != np.float32), None)
+    if other is not None:
+        raise InputError("not float32", where=f"{folder} {other}", actual=found[other].dtype)
+    return found
+
+
+def distance_of(made: Weights, logged: Weights, start: Weights) -> Distance | None:
+    """How far apart weights are; None if they are not the same tensors.
+
+    Args:
+        start: the weights that the segment began with.
+    """
+    if not made.keys() == logged.keys() == start.keys():
+        return None
+    apart = way = 0.0
+    ulp = 0
+    for name, mine in made.items():
+        theirs, first = logged[name], start[name]
+        if not mine.shape == theirs.shape == first.shape:
+            return None
+        apart += float(np.square(mine.astype(np.float64) - theirs).sum())
+        way += float(np.square(first.astype(np.float64) - theirs).sum())
+        ulp = max(ulp, int(np.abs(_ordered(mine) - _ordered(theirs)).max(initial=0)))
+    if not np.isfinite(apart + way) or way == 0.0:
+        return None
+    return Distance(float(np.sqrt(apart / way)), ulp)
+
+
+def _ordered(values: np.ndarray) -> np.ndarray:
+    """Float32 as integers in the order of the numbers, neighbours one apart."""
+    bits = values.view(np.int32).astype(np.int64)
+    return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)

@@ -1,0 +1,103 @@
+"""Training a segment again in a fresh process, which nothing that ran before has touched."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from transformers.utils import logging
+
+from provenance.dataset.committed import CommittedDataset
+from provenance.dataset.saltstore import load_key
+from provenance.errors import InternalError, ProvenanceError, UnavailableError
+from provenance.log.graph.segments import Segment
+from provenance.log.record import Record
+from provenance.progress import Say
+from provenance.settings import Settings
+from provenance_trainer.model.base import load_base
+from provenance_trainer.replay.again import Replayed, Work, replay_segment
+from provenance_zk.training.opened import recomputation
+
+
+@dataclass(frozen=True)
+class Material:
+    """What an auditor has: the committed dataset with its salts, and the base by name or folder."""
+
+    dataset: Path
+    base: str
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Task:
+    """A segment to train again. opening, seed, segment: of the log (attacker-controlled).
+
+    folder: of the run.
+    """
+
+    opening: Record
+    seed: bytes
+    segment: Segment
+    folder: Path
+
+
+def replay_apart(task: Task, material: Material, say: Say) -> Replayed:
+    """Train a segment again in a process of its own; raises what `replay_segment` raises.
+
+    Raises:
+        UnavailableError: the process ended without a result, such as for want of memory.
+    """
+    context = multiprocessing.get_context("spawn")
+    mine, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(task, material, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        while True:
+            told = mine.recv()
+            if isinstance(told, str):
+                say(told)
+            elif isinstance(told, ProvenanceError):
+                raise told
+            else:
+                assert isinstance(told, Replayed)
+                return told
+    except EOFError as error:
+        process.join()
+        raise UnavailableError(
+            "the process that trains again ended without a result",
+            where=str(task.segment),
+            actual=f"exit code {process.exitcode}",
+            hint="is there enough memory?",
+        ) from error
+    finally:
+        process.kill()
+        process.join()
+        mine.close()
+
+
+def _work(task: Task, material: Material, answers: Connection) -> None:
+    """The fresh process: sends lines for people, then the result or the error."""
+    try:
+        answers.send(_replayed(task, material, answers.send))
+    except ProvenanceError as error:
+        answers.send(error)
+    except Exception as error:
+        answers.send(InternalError("replay failed", actual=f"{type(error).__name__}: {error}"))
+
+
+def _replayed(task: Task, material: Material, say: Say) -> Replayed:
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    settings = material.settings
+    key, again = load_key(settings.home / "salts.key"), recomputation(settings)
+    with (
+        tempfile.TemporaryDirectory(prefix="provenance-replay-") as scratch,
+        CommittedDataset.open(material.dataset, key, again) as dataset,
+    ):
+        base = load_base(material.base, settings.cache / "models")
+        work = Work(task.opening, task.seed, task.segment, task.folder, Path(scratch))
+        return replay_segment(work, base, dataset, say)
