@@ -26,6 +26,7 @@ def check_replayed(case: Case, log: Log) -> None:
         case.notes.unchecked(_ID, _TEXT, str(error))
     except VerificationError as error:
         case.notes.fails(_ID, error)
+        case.notes.upgrade("adapter_from", Grade.ANCHORED, "training again ended elsewhere")
     else:
         _note(case, facts)
 
@@ -36,6 +37,7 @@ def _note(case: Case, facts: ReplayFacts) -> None:
         # Whoever may be off by a little can hide a little in every segment.
         needs = "the processor, threads and torch that the run was trained with"
         case.notes.unchecked(_ID, f"{how}, but not to the same bits: {facts.far}", needs)
+        case.notes.upgrade("adapter_from", Grade.ANCHORED, "training again came close")
         return
     case.notes.holds(_ID, f"{how}: each checkpoint at its end has the logged bits")
     grade = Grade.RECOMPUTED if facts.replayed == facts.segments else Grade.SAMPLED

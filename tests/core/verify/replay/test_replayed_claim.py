@@ -24,6 +24,18 @@ class Replayer:
         return self._answer
 
 
+NOTES = {
+    "close": "training again came close",
+    "elsewhere": "training again ended elsewhere",
+    "nobody": "nobody replayed the training",
+}
+
+
+def note_of(verdict: Verdict) -> str | None:
+    (edge,) = [e for e in verdict.edges if e.kind == "adapter_from"]
+    return edge.note
+
+
 def judged(answer: ReplayFacts | ProvenanceError | None) -> tuple[Verdict, Claim, Grade]:
     replayer = None if answer is None else Replayer(answer)
     verdict = MemoryRun().judge(replayer=replayer)
@@ -55,6 +67,7 @@ def test_close_is_not_equal() -> None:
     verdict, claim, grade = judged(ReplayFacts(3, 3, "checkpoint-2: close, 1e-06 of the way"))
     assert (claim.holds, grade) == (None, Grade.ANCHORED)
     assert "but not to the same bits: checkpoint-2: close" in claim.text
+    assert note_of(verdict) == NOTES["close"]
     assert verdict.status is Status.VERIFIED
 
 
@@ -62,6 +75,7 @@ def test_another_end_fails_the_verdict() -> None:
     verdict, claim, grade = judged(VerificationError("training again makes another checkpoint"))
     assert (claim.holds, grade) == (False, Grade.ANCHORED)
     assert verdict.status is Status.FAILED
+    assert note_of(verdict) == NOTES["elsewhere"]
 
 
 @pytest.mark.parametrize("error", [NotFound("no base"), InputError("no dataset")])
@@ -72,8 +86,9 @@ def test_what_is_not_at_hand_says_nothing_about_the_run(error: ProvenanceError) 
 
 
 def test_nobody_asked() -> None:
-    _, claim, grade = judged(None)
+    verdict, claim, grade = judged(None)
     assert (claim.holds, grade) == (None, Grade.ANCHORED)
+    assert note_of(verdict) == NOTES["nobody"]
     assert claim.needs == "training again (--replay all, with base and dataset)"
 
 
