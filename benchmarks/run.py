@@ -3,8 +3,9 @@
 Each prints its inputs, its medians and their targets. None is a test.
 
     python benchmarks/run.py               run all
-    python benchmarks/run.py NAME ..       run some: journal, cli, overhead, proofs, zk, peers,
-                                           gas, million, verify, demo, service, tests
+    python benchmarks/run.py NAME ..       run some: journal, cli, overhead, determinism,
+                                           proofs, zk, peers, gas, million, verify, demo,
+                                           service, tests
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(folder) for folder in Path(__file__).resolve().parents[:2]]
 NAMES = (
-    *("journal", "cli", "overhead", "proofs", "zk", "peers", "gas"),
+    *("journal", "cli", "overhead", "determinism", "proofs", "zk", "peers", "gas"),
     *("million", "verify", "demo", "service", "tests"),
 )
 

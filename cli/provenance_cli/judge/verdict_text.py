@@ -28,17 +28,15 @@ def render(verdict: Verdict) -> str:
     """The verdict for people: the first line has the result, the others the reasons."""
     verdict = verdict.shown()
     checked = [c for c in verdict.claims if c.holds is not None]
-    not_checked = ", ".join(c.id for c in verdict.not_checked) or "none"
+    open_ids = ", ".join(c.id for c in verdict.not_checked)
+    left = f"{len(verdict.not_checked)} not checked: {open_ids}" if open_ids else "all checked"
     suffix = f" ({'; '.join(verdict.development)})" if verdict.development else ""
     head = verdict.word.split(" (")[0].upper()
     if verdict.status is Status.VERIFIED and verdict.development:
         head += " (development)"
     lines = [f"{head}  {verdict.subject['name']}: {verdict.reason}"]
     if verdict.status is Status.VERIFIED:
-        lines[0] = (
-            f"{head}{suffix}  {len(checked)} claims, {len(verdict.not_checked)} not checked: "
-            f"{not_checked}"
-        )
+        lines[0] = f"{head}{suffix}  {len(checked)} claims, {left}"
         if any(claim.id == "policy.satisfied" and claim.holds is False for claim in checked):
             lines[0] += f"; {verdict.reason}"
     for claim in sorted(verdict.claims, key=lambda c: c.step):
