@@ -20,6 +20,8 @@ NAMES = (
     *("journal", "cli", "overhead", "determinism", "proofs", "zk", "peers", "gas"),
     *("million", "verify", "demo", "service", "tests"),
 )
+PARTS = {"demo": ("verify", "demo"), "determinism": ("overhead", "determinism")}
+"""Benchmarks that share a script with another one."""
 
 
 def main() -> None:
@@ -29,7 +31,7 @@ def main() -> None:
     for name in wanted:
         print(f"== {name}", flush=True)
         begin = time.monotonic()
-        module, function = ("verify", "demo") if name == "demo" else (name, "main")
+        module, function = PARTS.get(name, (name, "main"))
         getattr(importlib.import_module(f"bench_{module}"), function)()
         print(f"== {name} took {time.monotonic() - begin:.0f} s\n", flush=True)
 

@@ -156,8 +156,7 @@ def _installed_versions() -> list[str]:
 
 def _environment(config: TrainConfig) -> dict[str, Any]:
     """Versions of packages, and the stack that training runs on."""
-    # Imported here, because only opening a run needs torch.
-    from provenance_trainer.record.determinism import stack
+    from provenance_trainer.record.determinism import stack  # torch: only opening a run needs it
 
     versions = {}
     for name in _NAMED:
