@@ -2,16 +2,13 @@
 
     python tools/replay_table.py RUN DATASET BASE [SEGMENT]
 
-Each stack is a fresh process: as the run had it, with other numbers of threads, and with fewer
-instructions of the processor. The table is for docs/replay.md. HOME and settings are the caller's.
+Each stack is a fresh process: as the run had it, with other numbers of threads, and with other
+instructions of the processor, as far as it has them. The table is for docs/replay.md.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,20 +25,14 @@ from provenance.settings import Settings
 from provenance_trainer.replay.process import Material
 from provenance_trainer.replay.run import replay_run
 
-# Names of ATen's variable, and of oneDNN's, which multiplies matrices.
-INSTRUCTIONS: tuple[dict[str, str], ...] = (
-    {},
-    {"ATEN_CPU_CAPABILITY": "avx2"},
-    {"ATEN_CPU_CAPABILITY": "default"},
-    {"ONEDNN_MAX_CPU_ISA": "AVX2"},
-)
+CAPABILITIES = ("AVX512", "AVX2", "DEFAULT")
 
 
-def with_threads(records: list[Record], threads: int) -> list[Record]:
-    """The log as if the run had been trained with so many threads."""
+def with_stack(records: list[Record], **changes: object) -> list[Record]:
+    """The log as if the run had been trained on another stack; replays follow what it says."""
     opening = records[0]
     said = opening.fields["environment"]
-    changed = {**said, "stack": {**said["stack"], "threads": threads}}
+    changed = {**said, "stack": {**said["stack"], **changes}}
     return [replace(opening, fields={**opening.fields, "environment": changed}), *records[1:]]
 
 
@@ -63,26 +54,15 @@ def main(run: Path, dataset: Path, base: str, segment: int) -> None:
     said = records[0].fields["environment"]["stack"]
     whole = segments_of(read_history(records))[segment]
     print(f"{whole} of {run}, torch {torch.__version__}, {said['cpu']}, {said['capability']}")
-    print("\n| threads | variables | class |\n|---|---|---|")
-    own = said["threads"]
-    for threads in dict.fromkeys([own, 1, 2, 3, 4]):
-        for variables in INSTRUCTIONS if threads == own else ({},):
-            mark = f"{threads}, as the run" if threads == own and not variables else threads
-            named = " ".join(f"`{k}={v}`" for k, v in variables.items()) or "-"
-            with environment(variables):
-                found = row(with_threads(records, threads), run, segment, material)
-            print(f"| {mark} | {named} | {found} |", flush=True)
-
-
-@contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Variables for the processes that are started meanwhile."""
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name in variables:
-            del os.environ[name]
+    own, threads = said["capability"], said["threads"]
+    stacks = [(threads, own), *((n, own) for n in (1, 2, 3, 4) if n != threads)]
+    stacks += [(threads, other) for other in CAPABILITIES if other != own]
+    print("\n| threads | instructions | class |\n|---|---|---|")
+    for number, instructions in stacks:
+        changed = with_stack(records, threads=number, capability=instructions)
+        mark = ", as the run" if (number, instructions) == (threads, own) else ""
+        found = row(changed, run, segment, material)
+        print(f"| {number}{mark} | {instructions} | {found} |", flush=True)
 
 
 if __name__ == "__main__":

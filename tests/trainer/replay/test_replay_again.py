@@ -4,12 +4,16 @@ where it happened.
 
 from __future__ import annotations
 
+import os
 import shutil
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from provenance.dataset.committed import CommittedDataset
 from provenance.errors import InputError, VerificationError
@@ -19,8 +23,10 @@ from provenance.log.graph.segments import Segment, segments_of
 from provenance.log.history import History
 from provenance.progress import silent
 from provenance.settings import Settings
+from provenance_trainer.config import TrainConfig
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.record.checkpoints import checkpoint_digests
+from provenance_trainer.record.determinism import variables_of
 from provenance_trainer.replay.again import Replayed, Work, replay_segment
 from provenance_trainer.replay.compare import Agreement
 from provenance_trainer.replay.process import Material
@@ -255,3 +261,60 @@ def test_segments_are_drawn_by_a_nonce() -> None:
     assert all(len(set(each)) == 3 and max(each) < 50 for each in some)
     with pytest.raises(InputError, match="not so many segments"):
         drawn(2, 3, nonce)
+
+
+def plain(config: TrainConfig) -> dict[str, Any]:
+    """A configuration as a file has it: only what is not the default."""
+    default = TrainConfig("", "")
+    found = asdict(config)
+    del found["provenance"]
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in found.items()
+        if value != getattr(default, name)
+    }
+
+
+def test_a_run_comes_out_on_a_processor_that_can_do_more(tmp_path: Path) -> None:
+    """It is trained with the fewest instructions, and again where torch would choose the most."""
+    command = [sys.executable, "-c", "from provenance_cli.main import main; main()", "train"]
+    support.make_dataset(tmp_path / "data", 8)
+    (tmp_path / "home").mkdir(mode=0o700)
+    key = tmp_path / "home" / "salts.key"
+    key.write_bytes(support.KEY)
+    key.chmod(0o600)
+    config = support.make_config(tmp_path / "data", tmp_path / "run", num_train_epochs=2)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(plain(config)))
+    settings = {
+        "PROVENANCE_HOME": str(tmp_path / "home"),
+        "PROVENANCE_CACHE": str(tmp_path / "cache"),
+        "ATEN_CPU_CAPABILITY": "default",
+    }
+    subprocess.run(
+        [*command, str(tmp_path / "config.yaml"), "--unregistered"],
+        env={**os.environ, **settings},
+        check=True,
+        capture_output=True,
+    )
+    records = support.records_of(config)
+    assert records[0].fields["environment"]["stack"]["capability"] == "DEFAULT"
+    material = Material(tmp_path / "data", "tiny", Settings.load(settings))
+    found = replay_run(records, [tmp_path / "run"], [0], material, silent)
+    assert found.agreement is Agreement.EXACT
+    assert "ATEN_CPU_CAPABILITY" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("said", "variables"),
+    [
+        ({}, {}),
+        ({"stack": "no"}, {}),
+        ({"stack": {"capability": "AVX2"}}, {"ATEN_CPU_CAPABILITY": "avx2"}),
+        ({"stack": {"capability": "LD_PRELOAD", "variables": {"LD_PRELOAD": "x"}}}, {}),
+        ({"stack": {"variables": {"MKL_CBWR": "AVX2,STRICT"}}}, {"MKL_CBWR": "AVX2,STRICT"}),
+        ({"stack": {"variables": {"MKL_CBWR": "a\0b", "ONEDNN_MAX_CPU_ISA": ["AVX2"]}}}, {}),
+        ({"stack": {"variables": "MKL_CBWR"}}, {}),
+    ],
+)
+def test_a_log_sets_few_variables(said: dict[str, Any], variables: dict[str, str]) -> None:
+    assert variables_of(said) == variables

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ _VARIABLES = (
     "ONEDNN_MAX_CPU_ISA",
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
 )
+_CAPABILITIES = ("DEFAULT", "AVX2", "AVX512")
+_REPEATED = ("MKL_CBWR", "ONEDNN_MAX_CPU_ISA")
+_PLAIN = re.compile(r"[A-Za-z0-9_,]{1,40}")
 _MOST = 200  # letters of a value
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -91,6 +95,28 @@ def threads_of(environment: Mapping[str, Any]) -> int | None:
 
     None if it says none, or nonsense.
     """
-    said = environment.get("stack")
-    threads = said.get("threads") if isinstance(said, dict) else None
+    threads = _said(environment).get("threads")
     return threads if type(threads) is int and 0 < threads <= 1024 else None
+
+
+def variables_of(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Variables for a process that computes as a run's `environment` (attacker-controlled) says.
+
+    Torch takes them when it is imported. A processor can do without newer instructions, not with
+    those that it lacks.
+    """
+    said = _said(environment)
+    capability, variables = said.get("capability"), said.get("variables")
+    found = {}
+    if capability in _CAPABILITIES:
+        found["ATEN_CPU_CAPABILITY"] = str(capability).lower()
+    for name in _REPEATED:
+        value = variables.get(name) if isinstance(variables, dict) else None
+        if isinstance(value, str) and _PLAIN.fullmatch(value):
+            found[name] = value
+    return found
+
+
+def _said(environment: Mapping[str, Any]) -> Mapping[str, Any]:
+    said = environment.get("stack")
+    return said if isinstance(said, dict) else {}

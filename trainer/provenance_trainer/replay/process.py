@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,6 +21,7 @@ from provenance.log.record import Record
 from provenance.progress import Say
 from provenance.settings import Settings
 from provenance_trainer.model.base import load_base
+from provenance_trainer.record.determinism import variables_of
 from provenance_trainer.replay.again import Replayed, Work, replay_segment
 from provenance_zk.training.opened import recomputation
 
@@ -53,7 +57,8 @@ def replay_apart(task: Task, material: Material, say: Say) -> Replayed:
     context = multiprocessing.get_context("spawn")
     mine, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(task, material, theirs), daemon=True)
-    process.start()
+    with _environment(variables_of(task.opening.fields["environment"])):
+        process.start()
     theirs.close()
     try:
         while True:
@@ -77,6 +82,21 @@ def replay_apart(task: Task, material: Material, say: Say) -> Replayed:
         process.kill()
         process.join()
         mine.close()
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables for a process that is started meanwhile."""
+    kept = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _work(task: Task, material: Material, answers: Connection) -> None:
