@@ -76,3 +76,9 @@ def test_classes(
     found = compare(logged, made, distance)
     assert (found.agreement, found.differs) == (agreement, differs)
     assert str(found).startswith(f"checkpoint-2 (record 7): {agreement}")
+
+
+def test_what_a_log_leaves_out_is_not_equal() -> None:
+    """Else a publisher edits the optimizer between two segments, and each comes out as logged."""
+    found = compare(placed(weights=str(sha256(b"w"))), digests(b"w"), None)
+    assert (found.agreement, found.differs) == (Agreement.DIFFERENT, ("optimizer",))

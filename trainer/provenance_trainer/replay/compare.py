@@ -119,9 +119,13 @@ def compare(placed: Placed, made: CheckpointDigests, distance: Distance | None) 
 
 
 def _differs(placed: Placed, made: CheckpointDigests, part: str) -> bool:
-    """Whether a part that the record names has other bits, or was not made at all."""
-    logged, again = placed.fields.get(part), getattr(made, part)
-    return logged is not None and (again is None or str(again) != logged)
+    """Whether a part has other bits than the record names.
+
+    A part that the record leaves out is another one: the next segment begins with it, and nothing
+    else says what it was.
+    """
+    again = getattr(made, part)
+    return placed.fields.get(part) != (None if again is None else str(again))
 
 
 def load_weights(folder: Path) -> Weights:
