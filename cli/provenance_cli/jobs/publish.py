@@ -28,6 +28,7 @@ from provenance_cli.actions.release import release_run, require_name
 from provenance_cli.jobs import estimates
 from provenance_cli.jobs.tasks import Estimate, Relay, Task
 from provenance_cli.judge.question import Question, judge
+from provenance_cli.options import DEFAULT_DRAWS
 from provenance_cli.setup.deployment import require_funds
 from provenance_cli.wiring import inspector_for, start_chain
 from provenance_trainer.formats.registry import FORMATS
@@ -52,7 +53,7 @@ class PublishRequest:
     run: Path
     name: str | None
     quantization: str = "Q8_0"
-    draws: int = 459
+    draws: int = DEFAULT_DRAWS
     prove: bool = True
     key: str = "default"
     executor: str = "local"

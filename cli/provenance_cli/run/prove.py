@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from provenance_cli.options import Draws, ExecutorOption, Json, KeyName, RunDir
+from provenance_cli.options import (
+    DEFAULT_DRAWS,
+    Draws,
+    ExecutorOption,
+    Json,
+    KeyName,
+    RunDir,
+)
 from provenance_cli.output import note, result, working
 
 prove_app = typer.Typer(
@@ -28,7 +35,7 @@ def prove(
             "--weights", help="Instead prove sampled blocks of the merge and of the quantization."
         ),
     ] = False,
-    draws: Draws = 459,
+    draws: Draws = DEFAULT_DRAWS,
     batch: Annotated[
         bool,
         typer.Option(

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from provenance_cli.options import (
+    DEFAULT_DRAWS,
     Draws,
     DryRun,
     ExecutorOption,
@@ -30,7 +31,7 @@ def publish(
         typer.Option(help="Name of the release, as name or name:version (default: model)."),
     ] = None,
     format_: Quantized = "Q8_0",
-    draws: Draws = 459,
+    draws: Draws = DEFAULT_DRAWS,
     no_prove: Annotated[
         bool,
         typer.Option("--no-prove", help="Only declare merge and quantization, without proofs."),
