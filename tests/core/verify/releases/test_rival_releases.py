@@ -118,6 +118,18 @@ def test_a_publishers_own_revocation_counts_for_all_that_they_released() -> None
     assert run.judge().status is Status.REVOKED
 
 
+def test_who_takes_another_name_revokes_what_they_released_under_the_old_one() -> None:
+    first = MemoryRun()
+    border = first.chain.block_number
+    second = MemoryRun(chain=first.chain)
+    names = (Publisher(OWNER, "me", 0, border), Publisher(OWNER, "we"))
+    first.trust = replace(first.trust, publishers=names)
+    first.source = Sources([second.evidence, first.evidence])
+    assert first.judge().status is Status.VERIFIED
+    revoke(first, first.chain.released[1][1])
+    assert first.judge().status is Status.REVOKED
+
+
 # What is not verified does not become so.
 
 
