@@ -122,7 +122,7 @@ def read_signed_log(run: Path) -> SignedLog:
             where=str(folder.heads),
             hint="train with --anchor, or provenance prove RUN",
         )
-    run_id, domain = run_id_of(folder), _domain(folder)
+    run_id, domain = run_id_of(folder), domain_of_run(folder)
     signer = str(read_history(records).opening.fields["signer"])
     entries = [record.entry for record in records]
     tree = Tree(entries)
@@ -132,7 +132,12 @@ def read_signed_log(run: Path) -> SignedLog:
     return SignedLog(folder, entries, tree, domain, signer, heads)
 
 
-def _domain(folder: RunFolder) -> Domain:
+def domain_of_run(folder: RunFolder) -> Domain:
+    """Where the signatures of a run's heads count, as `run.json` says.
+
+    Raises:
+        Conflict: the run was never registered.
+    """
     info = read_json(folder.info)
     if "registry" not in info or "chain_id" not in info:
         raise Conflict(
