@@ -156,13 +156,14 @@ def _verdict(attempt: _Attempt, others: Sequence[_Attempt]) -> Verdict:
 def _rivals(attempt: _Attempt, others: Sequence[_Attempt]) -> Iterator[str]:
     """That the artifact is from other runs is not ruled out; their texts are not repeated here."""
     judged = {o.report.release.run_id: o.outcome.status for o in others if o.report.release}
+    followed = attempt.report.release.run_id if attempt.report.release else None
     unjudged = Counter[str]()
     for claim, publisher in attempt.report.claimants:
         run = to_hex(claim.run_id)
         if claim.run_id in judged:
             status = judged[claim.run_id].value.replace("_", " ")
             yield f"that no other run made it: {publisher.name} released it in run {run} ({status})"
-        elif attempt.report.release != claim:
+        elif claim.run_id != followed:
             unjudged[publisher.name] += 1
     for name, count in unjudged.items():
         runs = counted(count, "more run")

@@ -149,7 +149,7 @@ def _check_cosignatures(
                 problems.append(f"cosignatures.jsonl line {number}: {error}")
     except ProvenanceError as error:
         problems.append(f"cosignatures.jsonl cannot be checked: {error}")
-    known = _known_witnesses()
+    known = _known_witnesses() if signed else ()
     return problems, [visible(str(key)) for key in signed if key not in known]
 
 
