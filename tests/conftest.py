@@ -51,6 +51,7 @@ ALONE = (
     "tests/cli/test_resume.py",
     "tests/cli/test_data_examples.py",
     "tests/cli/test_dataset_commands.py",
+    "tests/cli/jobs/test_one_prover.py",
     "tests/cli/setup/test_contracts_verify.py",
 )  # files of these folders that share nothing with the others
 # What takes long begins first and what is short comes last, so that no core waits at the end.

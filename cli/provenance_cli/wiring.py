@@ -22,6 +22,7 @@ from provenance.verify.protocols import FormatInspector, ProofVerifier
 from provenance_cli.output import note
 
 if TYPE_CHECKING:
+    from provenance_zk.prover.client import ZkProver as Prover
     from provenance_zk.training.registration import Keys
 
 
@@ -84,11 +85,14 @@ def memo_for(settings: Settings, *, fresh: bool) -> Memo | None:
     return None if settings.memo is None else Memo(settings.memo, note, fresh=fresh)
 
 
-def prover_for(settings: Settings, slow: bool, memo: Memo | None = None) -> ProofVerifier:
+def prover_for(
+    settings: Settings, slow: bool, memo: Memo | None = None, prover: Prover | None = None
+) -> ProofVerifier:
     """The proof checker: it asks `zkprover`, or with `slow` computes in pure Python.
 
     Args:
         memo: roots of weights that need not be computed again.
+        prover: who is asked; None to start the program for each request.
 
     Raises:
         UnavailableError: the prover binary is missing and `slow` was not asked for.
@@ -98,7 +102,8 @@ def prover_for(settings: Settings, slow: bool, memo: Memo | None = None) -> Proo
 
     if slow:
         return ProofChecker(SlowEngine())
-    return ProofChecker(ProverEngine(ZkProver(find_binary(settings.zkprover)), memo))
+    asked = ZkProver(find_binary(settings.zkprover)) if prover is None else prover
+    return ProofChecker(ProverEngine(asked, memo))
 
 
 def inspector_for() -> FormatInspector:

@@ -179,6 +179,7 @@ class Verdict:
             release=_shown(self.release),
             interval=_shown(self.interval),
             trust=_shown(self.trust),
+            limits=_shown(self.limits),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ and the registry refuses whatever does not extend it.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from provenance.causes import cause_of
+from provenance.digest import open_regular
 from provenance.encoding import parse_json
 from provenance.errors import InputError, ProvenanceError, UnavailableError, VerificationError
 from provenance.ids import RunId, from_hex, to_hex
@@ -98,22 +100,33 @@ def _u64(value: object) -> int:
 def read_heads(path: Path) -> list[SignedHead]:
     """Signed heads of a run, oldest first (the file is attacker-controlled).
 
+    Raises:
+        InputError: a malformed line, more than `MAX_HEADS_BYTES`, a link, or not a regular file.
+    """
+    if not os.path.lexists(path):
+        return []
+    with open_regular(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > MAX_HEADS_BYTES:
+            raise InputError(
+                "too many signed heads",
+                where=str(path),
+                expected=f"<= {MAX_HEADS_BYTES} bytes",
+                actual=f"{size} bytes",
+            )
+        return parse_heads(stream.read(size))
+
+
+def parse_heads(data: bytes) -> list[SignedHead]:
+    """The lines of heads.jsonl (attacker-controlled), at most `MAX_HEADS_BYTES`, in their order.
+
     A torn last line is left out: the owner signs that head again.
 
     Raises:
-        InputError: a malformed line, or more than `MAX_HEADS_BYTES`.
+        InputError: a malformed line.
     """
-    if not path.is_file():
-        return []
-    if path.stat().st_size > MAX_HEADS_BYTES:
-        raise InputError(
-            "too many signed heads", where=str(path), expected=f"<= {MAX_HEADS_BYTES} bytes"
-        )
-    return [
-        SignedHead.parse(line)
-        for line in path.read_bytes().splitlines(keepends=True)
-        if line.endswith(b"\n")
-    ]
+    lines = data.splitlines(keepends=True)
+    return [SignedHead.parse(line) for line in lines if line.endswith(b"\n")]
 
 
 class Anchorer:

@@ -9,15 +9,20 @@ claim holds and no claim fails; if chain or evidence cannot be reached it is `in
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from provenance.artifacts.once import reading_once
 from provenance.digest import Digest
 from provenance.errors import UnavailableError
-from provenance.ids import to_hex
+from provenance.ids import RunId, to_hex
+from provenance.judgement.facts import ClaimFacts
+from provenance.judgement.trust import Publisher
 from provenance.judgement.verdict import Grade, Status, Verdict
-from provenance.verify.case import MAX_ATTEMPTS, Artifact, Case, Options, Verifier
+from provenance.text.counted import counted
+from provenance.verify.case import MAX_ATTEMPTS, MAX_RUNS, Artifact, Case, Options, Verifier
 from provenance.verify.claims import Notes, Report
 from provenance.verify.s01_artifact import identify
 from provenance.verify.s10_policy import Outcome
@@ -71,21 +76,44 @@ def verify_artifact(
     good, and missing weights hide no contradiction. So what the logged weights contradict counts
     first, then the verdict that shows most. Where there are more, none of them verifies: one that
     was not tried may contradict it.
+
+    Several runs of trusted publishers may have released the artifact. Each is judged by its own
+    log and evidence, at most `MAX_RUNS` of a publisher. The verdict that shows most counts, and its
+    `limits` name the others: nobody is denied by somebody else's release, nor has a share in it.
     """
-    found: list[_Attempt] = []
+    first = Case(artifact, verifier, options or Options(), Notes(Report()))
     with reading_once():
-        for attempt in range(MAX_ATTEMPTS):
-            report = Report()
-            case = Case(artifact, verifier, options or Options(), Notes(report), attempt)
-            found.append(_Attempt(case, report, judge(case, report)))
-            if attempt + 1 >= report.logs:
-                break
+        judged = [_judge_run(first)]
+        claimants = judged[0].report.claimants
+        judged += [_judge_run(replace(first, followed=run)) for run in _further(claimants)]
+    best = min(judged, key=lambda attempt: attempt.shows)
+    return _verdict(best, [attempt for attempt in judged if attempt is not best])
+
+
+def _further(claimants: Sequence[tuple[ClaimFacts, Publisher]]) -> Iterator[RunId]:
+    """The runs to judge behind the first one, as many of each publisher as are judged."""
+    counts = Counter[str]()
+    for number, (claim, publisher) in enumerate(claimants):
+        counts[publisher.name] += 1
+        if number and counts[publisher.name] <= MAX_RUNS:
+            yield claim.run_id
+
+
+def _judge_run(asked: Case) -> _Attempt:
+    """Judge one run that released the artifact, with each of the folders that hold its log."""
+    found: list[_Attempt] = []
+    for attempt in range(MAX_ATTEMPTS):
+        report = Report()
+        case = replace(asked, notes=Notes(report), attempt=attempt)
+        found.append(_Attempt(case, report, judge(case, report)))
+        if attempt + 1 >= report.logs:
+            break
     best = min(found, key=lambda attempt: attempt.rank)
     if best.report.logs > MAX_ATTEMPTS and best.outcome.status in _SHOWN:
         why = f"{best.report.logs} folders hold the run's log, and {MAX_ATTEMPTS} were tried: name "
         why += "the one that counts (--evidence FOLDER)"
         best = replace(best, outcome=Outcome(Status.INDETERMINATE, why))
-    return _verdict(best)
+    return best
 
 
 @dataclass(frozen=True)
@@ -99,11 +127,16 @@ class _Attempt:
     @property
     def rank(self) -> tuple[bool, int, int]:
         """Smallest for the attempt that counts."""
+        return not self.report.contradicted, *self.shows
+
+    @property
+    def shows(self) -> tuple[int, int]:
+        """Smallest for the attempt that shows most."""
         holding = sum(claim.holds is True for claim in self.report.claims)
-        return not self.report.contradicted, _ORDER.index(self.outcome.status), -holding
+        return _ORDER.index(self.outcome.status), -holding
 
 
-def _verdict(attempt: _Attempt) -> Verdict:
+def _verdict(attempt: _Attempt, others: Sequence[_Attempt]) -> Verdict:
     case, report, outcome = attempt.case, attempt.report, attempt.outcome
     artifact = case.artifact
     return Verdict(
@@ -121,13 +154,30 @@ def _verdict(attempt: _Attempt) -> Verdict:
         release=_release(case, report),
         interval=_interval(case, report),
         trust=str(case.verifier.trust.digest),
-        limits=_limits(report),
+        limits=(*_limits(report), *_rivals(attempt, others)),
     )
 
 
 def _limits(report: Report) -> tuple[str, ...]:
     replayed = any(e.kind == "adapter_from" and e.grade is Grade.RECOMPUTED for e in report.edges)
     return tuple(limit for limit in LIMITS if not (replayed and limit in NOT_REPLAYED))
+
+
+def _rivals(attempt: _Attempt, others: Sequence[_Attempt]) -> Iterator[str]:
+    """That the artifact is from other runs is not ruled out; their texts are not repeated here."""
+    judged = {o.report.release.run_id: o.outcome.status for o in others if o.report.release}
+    followed = attempt.report.release.run_id if attempt.report.release else None
+    unjudged = Counter[str]()
+    for claim, publisher in attempt.report.claimants:
+        run = to_hex(claim.run_id)
+        if claim.run_id in judged:
+            status = judged[claim.run_id].value.replace("_", " ")
+            yield f"that no other run made it: {publisher.name} released it in run {run} ({status})"
+        elif claim.run_id != followed:
+            unjudged[publisher.name] += 1
+    for name, count in unjudged.items():
+        runs = counted(count, "more run")
+        yield f"that no other run made it: {name} released it in {runs}, which nobody judged"
 
 
 def _release(case: Case, report: Report) -> dict[str, Any] | None:

@@ -34,6 +34,8 @@ _RUN_ID = re.compile(r"(0x)?([0-9a-fA-F]{64})")
 
 MAX_ATTEMPTS = 8
 """How many folders that hold one run's log are tried."""
+MAX_RUNS = 4
+"""How many runs that released one file are judged of each publisher."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class Case:
     """One question to one verifier. Steps read it, and write what they find into `notes`.
 
     attempt: which of the folders that hold the run's log is the evidence, from 0.
+    followed: which of the runs that released the artifact is judged; None for the first.
     """
 
     artifact: Artifact
@@ -103,6 +106,7 @@ class Case:
     options: Options
     notes: Notes
     attempt: int = 0
+    followed: RunId | None = None
 
     @property
     def file(self) -> tuple[FormatInspector, Path] | None:

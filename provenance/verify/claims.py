@@ -14,6 +14,7 @@ from provenance.errors import MissingEvidence, ProvenanceError, UnavailableError
 from provenance.judgement.edges import BEST
 from provenance.judgement.facts import ClaimFacts, HeadFacts
 from provenance.judgement.policy import CLAIMS
+from provenance.judgement.trust import Publisher
 from provenance.judgement.verdict import Claim, Edge, Grade
 from provenance.verify.protocols import Difference, Sampling
 
@@ -39,6 +40,7 @@ class Report:
     ancestors: edges of the runs that made the base, which no step about this run touches.
     siblings: other runs that the owner opened on this dataset, as `0x..`.
     samplings: each sampled claim whose proofs verify, with what its draws detect.
+    claimants: of each run whose release of the artifact counts one claim, and who made it.
     release: the release on chain that is followed; name: what its record calls the release.
     draw_block: the block whose hash made the run's seed.
     head: the head that the release lies under.
@@ -54,6 +56,7 @@ class Report:
     development: list[str] = field(default_factory=list)
     siblings: list[str] = field(default_factory=list)
     samplings: list[tuple[str, Sampling]] = field(default_factory=list)
+    claimants: list[tuple[ClaimFacts, Publisher]] = field(default_factory=list)
     release: ClaimFacts | None = None
     name: str | None = None
     draw_block: int | None = None
@@ -70,9 +73,11 @@ class Notes:
         """report: what is written into; whoever made it reads it when the steps are done."""
         self._report = report
 
-    def found_release(self, claim: ClaimFacts) -> None:
-        """The verification follows this release."""
-        self._report.release = claim
+    def found_releases(
+        self, claimants: Sequence[tuple[ClaimFacts, Publisher]], followed: ClaimFacts
+    ) -> None:
+        """These releases of the artifact count, one of each run, and this one is followed."""
+        self._report.claimants, self._report.release = list(claimants), followed
 
     def found_log(self, head: HeadFacts, draw_block: int) -> None:
         """The release lies under this head, in a run whose seed this block made."""

@@ -7,9 +7,10 @@ from contextlib import suppress
 from itertools import islice
 from typing import NoReturn
 
-from provenance.errors import InputError, NotFound, VerificationError
+from provenance.errors import InputError, NotFound, UnavailableError, VerificationError
 from provenance.ids import RunId, to_hex
 from provenance.judgement.facts import ClaimFacts, SignerRevocation
+from provenance.judgement.trust import Publisher
 from provenance.log.records import Release
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
@@ -17,6 +18,8 @@ from provenance.verify.protocols import Evidence
 from provenance.verify.s02_chain import Chain
 
 MAX_ASKED = 1024  # last releases of a log, each asked for on chain
+
+_Released = tuple[ClaimFacts, Publisher]
 
 
 class Pending(Exception):
@@ -44,9 +47,11 @@ def find_release(case: Case, chain: Chain) -> ClaimFacts:
         Pending: such a release is not final yet.
         NotFound: no trusted publisher released this digest.
         Stopped: another run than the named one released it.
+        UnavailableError: the run to follow does not release it any more.
 
-    If a digest has several releases by trusted publishers, it is a revoked one, if there is any; if
-    the caller names the run, one of that run. One that was made with a key after that key was
+    If a digest has releases by several runs of trusted publishers, each run is a case of its own
+    (`Case.followed`). Of one publisher it is a revoked release, if there is any; but where the
+    caller names the run, only one of that run. One that was made with a key after that key was
     revoked counts only where there is no other.
     """
     wanted = case.options.release or case.artifact.claimed_run
@@ -58,8 +63,17 @@ def find_release(case: Case, chain: Chain) -> ClaimFacts:
     standing = [found for found in trusted if is_in_time(case, chain, found[0])]
     matching = [found for found in matching if found in standing] or matching
     asked = matching if case.options.release is not None else standing
-    claim, publisher = next((found for found in asked if found[0].revoked_block), matching[0])
-    case.notes.found_release(claim)
+    claimants = _claimants(matching, [found for found in asked if found[0].revoked_block])
+    runs = {claim.run_id: (claim, publisher) for claim, publisher in claimants}
+    followed = case.followed or claimants[0][0].run_id
+    if followed not in runs:
+        raise UnavailableError(
+            "the releases of this file changed while it was judged",
+            where=f"run {to_hex(followed)}",
+            hint="verify it again",
+        )
+    claim, publisher = runs[followed]
+    case.notes.found_releases(claimants, claim)
     case.notes.holds(
         "release.named",
         f"released by {publisher.name} ({claim.owner}) in block {claim.block_number}",
@@ -67,6 +81,26 @@ def find_release(case: Case, chain: Chain) -> ClaimFacts:
         index=str(claim.index),
     )
     return claim
+
+
+def _claimants(matching: Sequence[_Released], revoked: Sequence[_Released]) -> list[_Released]:
+    """One release of each run that released the artifact, in the order of the chain.
+
+    What an account revoked, or another one of the same publisher's name, stands for all that they
+    released: they say that the file is bad. They say so for nobody else, or any publisher could
+    deny the files of the others.
+
+    Args:
+        matching: not empty.
+        revoked: releases that were revoked, perhaps of other runs.
+    """
+    by_name = {found[1].name: found for found in reversed(revoked)}
+    by_owner = {found[0].owner: found for found in reversed(revoked)}
+    runs: dict[RunId, _Released] = {}
+    for found in matching:
+        bad = by_name.get(found[1].name) or by_owner.get(found[0].owner) or found
+        runs.setdefault(bad[0].run_id, bad)
+    return list(runs.values())
 
 
 def check_not_revoked(case: Case, chain: Chain, claim: ClaimFacts, index: int, what: str) -> None:

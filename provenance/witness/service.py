@@ -14,12 +14,12 @@ from provenance.errors import (
     AuthError,
     InputError,
     NotFound,
-    UnavailableError,
     VerificationError,
 )
 from provenance.ids import Address
 from provenance.judgement.facts import ChainReader, ChainSnapshot
 from provenance.judgement.head_signatures import HeadSignatures, domain_of, head_signatures
+from provenance.judgement.pinned import final_state
 from provenance.judgement.trust import Trust
 from provenance.log.c2sp import head_key_id, origin, parse_checkpoint, parse_origin
 from provenance.log.tree import Head
@@ -135,17 +135,8 @@ class Witness:
 
     def _snapshot(self) -> ChainSnapshot:
         """The newest final state of the pinned chain."""
-        reader = self._reader()
-        difference = self._trust.first_difference(reader.identity())
-        if difference is not None:
-            what, expected, actual = difference
-            raise UnavailableError(
-                f"the chain is not the pinned one: {what} differs", expected=expected, actual=actual
-            )
-        snapshot = reader.final()
         now = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC)
-        self._trust.require_current(snapshot.block, now)
-        return snapshot
+        return final_state(self._trust, self._reader(), now)
 
 
 def _require_signed(

@@ -13,6 +13,7 @@ from provenance_cli.actions.commit import Selection
 from provenance_cli.jobs.tasks import run_tasks
 from provenance_cli.jobs.train import TrainJob, TrainRequest
 from provenance_trainer.draft import load_draft
+from provenance_zk.workers.executors import Workshop
 from tests.support.places import EXAMPLES, REPO
 
 SHAPES = sorted(path.stem for path in (EXAMPLES / "data").glob("*.yaml"))
@@ -29,7 +30,7 @@ def test_an_example_trains_on_what_it_says(
     monkeypatch.chdir(REPO)
     monkeypatch.setenv("PROVENANCE_HOME", str(tmp_path / "home"))
     draft = load_draft(EXAMPLES / "data" / f"{shape}.yaml", [f"output_dir={tmp_path / 'run'}"])
-    job = TrainJob(TrainRequest(draft, Selection(""), anchor=False), Settings.load())
+    job = TrainJob(TrainRequest(draft, Selection(""), anchor=False), Workshop(Settings.load()))
     job.check(job.relay)
     run_tasks(job.tasks(), job.relay)
     opening = read_records(tmp_path / "run" / "provenance" / "journal")[0]

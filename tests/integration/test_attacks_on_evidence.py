@@ -199,6 +199,27 @@ def test_malformed_heads_are_no_signatures(run: Run, content: bytes) -> None:
     assert "cannot be read" in verdict.reason
 
 
+@pytest.mark.parametrize("what", ["link", "device", "pipe", "sparse"])
+def test_heads_that_are_no_small_file_are_refused_by_name(
+    run: Run, tmp_path: Path, what: str
+) -> None:
+    """A link to the honest heads, too: it could name any file of the verifier's."""
+    heads = run.folder.heads
+    (tmp_path / "heads").write_bytes(heads.read_bytes())
+    heads.unlink()
+    if what == "pipe":
+        os.mkfifo(heads)
+    elif what == "sparse":
+        heads.touch()
+        os.truncate(heads, 1 << 40)
+    else:
+        heads.symlink_to(tmp_path / "heads" if what == "link" else "/dev/zero")
+    verdict = run.judge()
+    assert (verdict.status, failing(verdict)) == (Status.INDETERMINATE, [])
+    assert "one that is at hand cannot be read" in verdict.reason
+    assert "provenance/heads.jsonl" in verdict.reason
+
+
 @pytest.mark.parametrize("left", [0, None], ids=["empty", "no file"])
 def test_missing_heads_are_not_checked(run: Run, left: int | None) -> None:
     run.folder.heads.unlink()

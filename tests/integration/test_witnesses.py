@@ -40,12 +40,12 @@ WITNESS = "from provenance_cli.judge.witness import witness_app; witness_app()"
 
 
 @contextmanager
-def serving(lab: Lab, folder: Path) -> Iterator[str]:
+def serving(lab: Lab, folder: Path, trust: Path | None = None) -> Iterator[str]:
     """A witness as a process of its own; SIGTERM must end it without a traceback."""
     environment = {
         **os.environ,
         "PROVENANCE_HOME": str(lab.settings.home),
-        "PROVENANCE_TRUST": str(lab.trust_file),
+        "PROVENANCE_TRUST": str(trust or lab.trust_file),
     }
     command = [sys.executable, "-W", "error", "-c", WITNESS, "--port", "0", "--state", str(folder)]
     with subprocess.Popen(

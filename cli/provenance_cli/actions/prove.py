@@ -15,7 +15,6 @@ from provenance.layout import RunFolder, read_json
 from provenance.log.history import History
 from provenance.log.run_log import anchor, open_log, run_id_of
 from provenance.progress import Say
-from provenance.settings import Settings
 from provenance_cli.wiring import inspector_for, proving_keys
 from provenance_zk.training.epochs import (
     DrawnRun,
@@ -30,7 +29,7 @@ from provenance_zk.training.registration import (
     write_evidence,
 )
 from provenance_zk.weights.run_proofs import WeightProver
-from provenance_zk.workers.executors import opened as open_prover
+from provenance_zk.workers.executors import Workshop
 
 
 @dataclass(frozen=True)
@@ -47,28 +46,26 @@ class EpochRequest:
     """Which epochs to prove, and how.
 
     dataset: folder of the committed dataset; None for the one that the run names.
-    executor: where proofs are made, by its name in provenance_zk/workers/names.py.
     batch: submit proofs in batches; else each in its own transaction.
     """
 
     run: Path
     dataset: Path | None = None
-    executor: str = "local"
     batch: bool = True
 
 
 def prove_epochs(
-    request: EpochRequest, session: Session, settings: Settings, progress: Say
+    request: EpochRequest, session: Session, workshop: Workshop, progress: Say
 ) -> Proven:
     """Anchor, prove and log each epoch that is not proven yet; raises as `EpochProver`."""
-    folder = RunFolder(request.run).require()
+    folder, settings = RunFolder(request.run).require(), workshop.settings
     salt_key = load_key(settings.home / "salts.key")
     path = request.dataset or Path(read_json(folder.info)["dataset"])
     ledger = session.deployment.ledger
     with (
         CommittedDataset.open(path, salt_key) as opened,
         open_log(folder) as log,
-        open_prover(settings, request.executor) as (prover, workers),
+        workshop.workers() as workers,
     ):
         registration = require_registration(path, ledger)
         keys = proving_keys(settings, session.deployment, opened.root.depth)
@@ -77,7 +74,7 @@ def prove_epochs(
         progress("anchoring the log")
         anchor(session, log)
         history = log.history
-        site = ProvingSite(salt_key, keys, prover, session, ledger, progress, workers)
+        site = ProvingSite(salt_key, keys, workshop.prover, session, ledger, progress, workers)
         epochs = EpochProver(opened, site, folder)
         drawn = DrawnRun(run_id, registration.dataset_id, _seed_of(history))
         jobs = [make_job(history, opened, drawn, epoch) for epoch in unproven_epochs(history)]
@@ -104,19 +101,17 @@ class WeightsRequest:
     """Which weights to prove, and how.
 
     draws: blocks of weights to draw, for the merge and again for the quantization.
-    executor: where proofs are made, by its name in provenance_zk/workers/names.py.
     """
 
     run: Path
     draws: int
-    executor: str = "local"
 
 
 def prove_run_weights(
-    request: WeightsRequest, session: Session, settings: Settings, progress: Say
+    request: WeightsRequest, session: Session, workshop: Workshop, progress: Say
 ) -> dict[str, Any]:
     """Prove sampled blocks of a run's merge and quantization; raises as `WeightProver`."""
-    with open_prover(settings, request.executor) as workers:
-        cache, inspector = settings.cache / "keys", inspector_for()
-        owner = WeightProver(session, *workers, cache, inspector, progress)
+    cache, inspector = workshop.settings.cache / "keys", inspector_for()
+    with workshop.workers() as workers:
+        owner = WeightProver(session, workshop.prover, workers, cache, inspector, progress)
         return owner.prove(request.run, request.draws)

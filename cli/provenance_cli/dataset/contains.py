@@ -181,11 +181,11 @@ class _Statements:
 @contextmanager
 def _statements(opened: CommittedDataset) -> Iterator[_Statements]:
     from provenance.settings import Settings
-    from provenance_zk.workers.executors import opened as open_prover
+    from provenance_zk.workers.executors import Workshop
 
     settings = Settings.load()
-    with open_prover(settings) as (prover, _):
-        yield _Statements(opened, settings, prover)
+    with Workshop(settings) as workshop:
+        yield _Statements(opened, settings, workshop.prover)
 
 
 def read_blocklist(opened: CommittedDataset, path: Path) -> list[tuple[str, Digest]]:

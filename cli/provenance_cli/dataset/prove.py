@@ -45,13 +45,14 @@ def prove(
     from provenance_cli.actions.register import SortedRequest, prove_order
     from provenance_cli.outputs import try_folder
     from provenance_zk.audits.sorted_proofs import FOLDER
+    from provenance_zk.workers.executors import Workshop
 
     settings, target = Settings.load(), out or folder / FOLDER
     CommittedDataset.open(folder).close()  # a wrong DIR is told first
     try_folder(target, "DIR" if out is None else "--out")
     session = Session(settings, key, note) if on_chain else None
-    with working("prove") as progress:
-        done = prove_order(SortedRequest(folder, target, slots), session, settings, progress)
+    with Workshop(settings) as workshop, working("prove") as progress:
+        done = prove_order(SortedRequest(folder, target, slots), session, workshop, progress)
     with CommittedDataset.open(folder) as opened:
         root = opened.root.to_json()
     value = {

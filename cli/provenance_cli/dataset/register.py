@@ -18,11 +18,12 @@ def register(
     from provenance.ids import to_hex
     from provenance.settings import Settings
     from provenance_cli.actions.register import register_folder
+    from provenance_zk.workers.executors import Workshop
 
     settings = Settings.load()
     session = Session(settings, key, note)
-    with working("register") as progress:
-        done = register_folder(folder, session, settings, executor, progress)
+    with Workshop(settings, executor) as workshop, working("register") as progress:
+        done = register_folder(folder, session, workshop, progress)
     with CommittedDataset.open(folder) as opened:
         root = opened.root.to_json()
     dataset_id = to_hex(done.dataset_id)

@@ -21,13 +21,13 @@ from provenance.log.history import History, Placed
 from provenance.log.run_log import OpenLog, open_log, run_id_of
 from provenance.log.tree import read_records
 from provenance.progress import Progress
-from provenance.settings import Settings
 from provenance.statements import STAGES, quantization_kind
 from provenance_cli.actions.prove import WeightsRequest, prove_run_weights
 from provenance_cli.actions.release import release_run, require_name
 from provenance_cli.jobs import estimates
 from provenance_cli.jobs.tasks import Estimate, Relay, Task
 from provenance_cli.judge.question import Question, judge
+from provenance_cli.options import DEFAULT_DRAWS
 from provenance_cli.setup.deployment import require_funds
 from provenance_cli.wiring import inspector_for, start_chain
 from provenance_trainer.formats.registry import FORMATS
@@ -35,6 +35,7 @@ from provenance_trainer.run.derived import log_merge, log_quantize
 from provenance_zk.training.epochs import unproven_epochs
 from provenance_zk.weights.keys import adapter_keys, require_keys
 from provenance_zk.weights.run_proofs import is_stage_proven, stale_samples
+from provenance_zk.workers.executors import Workshop
 
 MERGE_S, QUANTIZE_S = 40.0, 15.0  # SmolLM2-135M on two CPU cores
 
@@ -52,22 +53,25 @@ class PublishRequest:
     run: Path
     name: str | None
     quantization: str = "Q8_0"
-    draws: int = 459
+    draws: int = DEFAULT_DRAWS
     prove: bool = True
     key: str = "default"
-    executor: str = "local"
 
 
 class PublishJob:
-    """Publishes one run."""
+    """Publishes one run.
 
-    def __init__(self, request: PublishRequest, settings: Settings) -> None:
+    Args:
+        workshop: makes and checks the proofs. Its owner closes it.
+    """
+
+    def __init__(self, request: PublishRequest, workshop: Workshop) -> None:
         """Nothing is written.
 
         Raises:
             NotFound: the folder holds no run.
         """
-        self._request, self._settings = request, settings
+        self._request, self._settings, self._workshop = request, workshop.settings, workshop
         self._run = RunFolder(request.run).require()
         self.relay = Relay()
 
@@ -121,7 +125,8 @@ class PublishJob:
     def verdict(self) -> Verdict:
         """The verdict of a verifier who has the base model and the run's evidence."""
         base = str(read_json(self._run.info)["base"])
-        return judge(Question(str(self.file), (self._run.root,), base=base))
+        question = Question(str(self.file), (self._run.root,), base=base)
+        return judge(question, self._workshop.judging_prover)
 
     @cached_property
     def file(self) -> Path:
@@ -192,8 +197,8 @@ class PublishJob:
         return all(is_stage_proven(history, name, models) for name in STAGES)
 
     def _prove(self, progress: Progress) -> str:
-        request = WeightsRequest(self._run.root, self._request.draws, self._request.executor)
-        value = prove_run_weights(request, self._session, self._settings, progress)
+        request = WeightsRequest(self._run.root, self._request.draws)
+        value = prove_run_weights(request, self._session, self._workshop, progress)
         return f"accepted, {value['records']} records anchored"
 
     def _release_of(self, history: History) -> Placed | None:

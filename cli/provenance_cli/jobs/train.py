@@ -19,7 +19,6 @@ from provenance.log.fold import read_history
 from provenance.log.record import Record
 from provenance.log.run_log import run_id_of
 from provenance.progress import Progress
-from provenance.settings import Settings
 from provenance_cli.actions.commit import Selection
 from provenance_cli.actions.prove import EpochRequest, prove_epochs
 from provenance_cli.actions.register import (
@@ -57,6 +56,7 @@ from provenance_trainer.run.room import room_of
 from provenance_zk.audits.sorted_proofs import FOLDER, is_complete
 from provenance_zk.training.epochs import proven_epochs, unproven_epochs
 from provenance_zk.training.registration import Registered, find_registration
+from provenance_zk.workers.executors import Workshop
 
 MANIFEST = "dataset.json"
 
@@ -80,7 +80,6 @@ class TrainRequest:
     must_resume: bool = False
     prove: bool = True
     key: str | None = None
-    executor: str = "local"
 
     @property
     def key_name(self) -> str:
@@ -89,11 +88,16 @@ class TrainRequest:
 
 
 class TrainJob:
-    """Makes one run, or resumes it."""
+    """Makes one run, or resumes it.
 
-    def __init__(self, request: TrainRequest, settings: Settings) -> None:
+    Args:
+        workshop: makes the proofs, before the training and after it. Its owner closes it.
+    """
+
+    def __init__(self, request: TrainRequest, workshop: Workshop) -> None:
         """Decide where everything goes; nothing is written."""
-        self._request, self._settings = request, settings
+        settings = workshop.settings
+        self._request, self._settings, self._workshop = request, settings, workshop
         self.relay = Relay()
         self._data = TrainingData(request.draft, request.selection, settings, self.relay)
         config = request.draft.config
@@ -256,8 +260,7 @@ class TrainJob:
         return find_registration(self._data.folder, load_deployment(self._settings).ledger)
 
     def _register(self, progress: Progress) -> str:
-        executor = self._request.executor
-        done = register_folder(self._data.folder, self._session, self._settings, executor, progress)
+        done = register_folder(self._data.folder, self._session, self._workshop, progress)
         return f"dataset {to_hex(done.dataset_id)}"
 
     @cached_property
@@ -278,7 +281,7 @@ class TrainJob:
 
     def _prove_order(self, progress: Progress) -> str:
         request = SortedRequest(self._data.folder, self._data.folder / FOLDER)
-        done = prove_order(request, self._session, self._settings, progress)
+        done = prove_order(request, self._session, self._workshop, progress)
         return f"{len(done.statements)} chunks of {done.key.slots} leaves"
 
     def _train_task(self, estimate: Estimate) -> Task:
@@ -286,6 +289,7 @@ class TrainJob:
 
     def _train(self, progress: Progress) -> str:
         discard_unopened(self._run)
+        self._workshop.close()  # the keys that it has read would fill memory for hours
         request = Request(
             self._config,
             self._settings,
@@ -309,7 +313,7 @@ class TrainJob:
         return covered.size >= len(self._records)
 
     def _prove(self, progress: Progress) -> str:
-        request = EpochRequest(self._run.root, self._data.folder, self._request.executor)
-        done = prove_epochs(request, self._session, self._settings, progress)
+        request = EpochRequest(self._run.root, self._data.folder)
+        done = prove_epochs(request, self._session, self._workshop, progress)
         epochs = ", ".join(map(str, done.epochs))
         return f"epochs {epochs} accepted, {done.records} records anchored"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,12 @@ from typing import Annotated
 
 import typer
 
-from provenance.errors import Conflict
+from provenance.errors import Conflict, VerificationError
 from provenance.ids import Address
+from provenance.judgement.head_signatures import HeadSignatures, domain_of, head_signatures
+from provenance.judgement.pinned import final_state
+from provenance.judgement.trust import Trust
+from provenance.judgement.trust_file import load_trust
 from provenance.layout import RunFolder, read_json, write_atomically
 from provenance.log.anchoring import SignedHead, read_heads
 from provenance.log.c2sp import checkpoint, origin, signed_checkpoint, tiles
@@ -21,11 +26,13 @@ from provenance.log.witness.cosignature import Cosignature, WitnessKey
 from provenance.log.witness.kept import CosignedHead
 from provenance.log.witness.note import MAX_SIGNATURES, SignatureLine
 from provenance.merkle import Tree
+from provenance.settings import Settings
 from provenance.signing import Domain, verify_head
 from provenance.verify.sources.evidence import FolderEvidence
 from provenance_cli.options import Json
 from provenance_cli.output import result
 from provenance_cli.outputs import try_folder
+from provenance_cli.wiring import reader_for
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Export a run's log for other tools."
@@ -51,7 +58,8 @@ def export(
     `checkpoint` is written last.
     """
     try_folder(out, "--out")
-    log = read_signed_log(run)
+    path = Settings.load().trust
+    log = read_signed_log(run, None if path is None else load_trust(path))
     kept = FolderEvidence(log.folder).cosignatures()
     notes = {
         each.head.size: log.note(each, _cosignatures(log, each.head, kept)) for each in log.heads
@@ -106,13 +114,17 @@ class SignedLog:
         return signed_checkpoint(signed.head, self.domain, self.signer, signed.signature, more)
 
 
-def read_signed_log(run: Path) -> SignedLog:
+def read_signed_log(run: Path, trust: Trust | None = None) -> SignedLog:
     """Read a run's log, and check that each of its heads is a prefix that the run's key signed.
+
+    Args:
+        trust: says which signers are contracts. Such a one is asked itself (EIP-1271).
 
     Raises:
         NotFound: no run.
         Conflict: it has no signed head, or was never registered.
         InputError, VerificationError: journal or heads are damaged, or contradict each other.
+        UnavailableError: the signer is a contract, and the chain does not answer or is another one.
     """
     folder = RunFolder(run).require()
     records, heads = read_records(folder.journal), read_heads(folder.heads)
@@ -122,17 +134,54 @@ def read_signed_log(run: Path) -> SignedLog:
             where=str(folder.heads),
             hint="train with --anchor, or provenance prove RUN",
         )
-    run_id, domain = run_id_of(folder), _domain(folder)
+    run_id, domain = run_id_of(folder), domain_of_run(folder)
     signer = str(read_history(records).opening.fields["signer"])
     entries = [record.entry for record in records]
     tree = Tree(entries)
+    contract = None if trust is None else _contract(signer, domain, trust)
     for signed in heads:
         require_prefix(signed.head, run_id, tree)
-        verify_head(signed.head, domain, signed.signature, signer)
+        if contract is None:
+            verify_head(signed.head, domain, signed.signature, signer)
+        elif not contract.is_of(signed.head, signed.signature, signer):
+            raise VerificationError(
+                "the contract that owns the run does not take a head's signature",
+                where=f"head {signed.seq}",
+                expected=f"isValidSignature (EIP-1271) of {signer}",
+                hint="its owners may have changed: have the head signed again",
+            )
     return SignedLog(folder, entries, tree, domain, signer, heads)
 
 
-def _domain(folder: RunFolder) -> Domain:
+def _contract(signer: str, domain: Domain, trust: Trust) -> HeadSignatures | None:
+    """How the signatures of a signer that is a contract are checked; None if its own key signs.
+
+    Raises:
+        VerificationError: it has other code than the trust file pins.
+        Conflict: the run is of another chain or registry than the trust file.
+        UnavailableError: as `final_state`.
+    """
+    if not any(p.address == signer and p.code_hash is not None for p in trust.publishers):
+        return None
+    if domain != domain_of(trust):
+        raise Conflict(
+            "run is of another chain or registry than the trust file",
+            expected=domain_of(trust),
+            actual=domain,
+            hint="name the trust file of its contracts (--trust, PROVENANCE_TRUST)",
+        )
+    now = datetime.datetime.now(datetime.UTC)
+    snapshot = final_state(trust, reader_for(Settings.load(), trust), now)
+    found = head_signatures(trust, snapshot, Address(signer), snapshot.block.number)
+    return None if found.contract is None else found
+
+
+def domain_of_run(folder: RunFolder) -> Domain:
+    """Where the signatures of a run's heads count, as `run.json` says.
+
+    Raises:
+        Conflict: the run was never registered.
+    """
     info = read_json(folder.info)
     if "registry" not in info or "chain_id" not in info:
         raise Conflict(

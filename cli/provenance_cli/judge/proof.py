@@ -203,14 +203,18 @@ def open_(
     from provenance_cli.outputs import try_folder
     from provenance_cli.wiring import inspector_for
     from provenance_zk.weights.run_proofs import WeightProver
-    from provenance_zk.workers.executors import opened as open_prover
+    from provenance_zk.workers.executors import Workshop
 
     try_folder(out, "--out")
     settings = Settings.load()
     session = Session(settings, key, note)
-    with open_prover(settings, executor) as workers, working("open") as progress:
+    with (
+        Workshop(settings, executor) as workshop,
+        workshop.workers() as workers,
+        working("open") as progress,
+    ):
         cache, inspector = settings.cache / "keys", inspector_for()
-        owner = WeightProver(session, *workers, cache, inspector, progress)
+        owner = WeightProver(session, workshop.prover, workers, cache, inspector, progress)
         value = owner.open(run, bytes(Digest.parse(nonce)), draws, out)
     result(
         value,

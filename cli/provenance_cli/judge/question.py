@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from provenance.digest import Digest
 from provenance.errors import InputError
@@ -27,6 +28,9 @@ from provenance_cli.wiring import (
     reader_for,
     require_folder,
 )
+
+if TYPE_CHECKING:
+    from provenance_zk.prover.client import ZkProver
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,11 @@ class Question:
     replay: str | None = None
 
 
-def judge(question: Question) -> Verdict:
+def judge(question: Question, prover: ZkProver | None = None) -> Verdict:
     """Verify with the settings of this process.
+
+    Args:
+        prover: the program of this machine, which is believed; None to start it for each request.
 
     Raises:
         InputError: a file or folder that the question names is missing or malformed.
@@ -91,7 +98,9 @@ def judge(question: Question) -> Verdict:
         trust=trust,
         reader=reader_for(settings, trust),
         source=FolderSource(folders),
-        prover=prover_for(settings, question.slow, memo_for(settings, fresh=question.fresh)),
+        prover=prover_for(
+            settings, question.slow, memo_for(settings, fresh=question.fresh), prover
+        ),
         inspector=inspector_for(),
         policy=load_policy(question.policy_file),
     )

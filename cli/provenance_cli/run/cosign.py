@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from provenance.errors import ConfigError, ProvenanceError
-from provenance.judgement.trust import show_time
+from provenance.judgement.trust import Trust, show_time
 from provenance.judgement.trust_file import load_trust
 from provenance.log.anchoring import SignedHead
 from provenance.log.witness.cosignature import MAX_AHEAD_S, Cosignature, WitnessKey
@@ -55,8 +54,10 @@ def cosign(
     Exit code 3: not every witness signed; what the others signed is kept.
     """
     endpoints = [WitnessEndpoint(url) for url in witness]
-    keys = _keys(vkey or [], trust)
-    log = read_signed_log(run)
+    path = trust or Settings.load().trust
+    believed = None if path is None else load_trust(path)
+    keys = _keys(vkey or [], believed)
+    log = read_signed_log(run, believed)
     try_run(log.folder)
     signed = log.heads[-1]
     made, silent = _ask_all(log, signed, endpoints, keys)
@@ -73,13 +74,11 @@ def cosign(
         raise typer.Exit(_SOME_DID_NOT)
 
 
-def _keys(given: list[str], trust: Path | None) -> list[WitnessKey]:
+def _keys(given: list[str], trust: Trust | None) -> list[WitnessKey]:
     """The keys whose cosignatures are kept: those given, and those of the trust file."""
     keys = [WitnessKey.parse(text) for text in given]
-    path = trust or Settings.load().trust
-    if trust is not None or path is not None:
-        named = load_trust(path).witnesses
-        keys += [] if named is None else named.keys
+    if trust is not None and trust.witnesses is not None:
+        keys += trust.witnesses.keys
     if not keys:
         raise ConfigError(
             "no witness's key is known",

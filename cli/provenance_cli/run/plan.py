@@ -51,12 +51,15 @@ def plan(
     from provenance_cli.jobs.train import TrainJob, TrainRequest
     from provenance_trainer.draft import load_draft
     from provenance_trainer.run.plan import plan as make_plan
+    from provenance_zk.workers.executors import Workshop
 
     draft = load_draft(config, overrides or [])
     checked, data = None, list[str]()
     if count is None:
         selection = Selection("", text_column, limit, split)
-        job = TrainJob(TrainRequest(draft, selection, anchor=True, key=key), Settings.load())
+        job = TrainJob(
+            TrainRequest(draft, selection, anchor=True, key=key), Workshop(Settings.load())
+        )
         with working("check") as display:
             checked, data = job.look(display), job.lines()
         count = checked.fed.records

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from provenance_cli.options import Draws, ExecutorOption, Json, KeyName, RunDir
+from provenance_cli.options import (
+    DEFAULT_DRAWS,
+    Draws,
+    ExecutorOption,
+    Json,
+    KeyName,
+    RunDir,
+)
 from provenance_cli.output import note, result, working
 
 prove_app = typer.Typer(
@@ -28,7 +35,7 @@ def prove(
             "--weights", help="Instead prove sampled blocks of the merge and of the quantization."
         ),
     ] = False,
-    draws: Draws = 459,
+    draws: Draws = DEFAULT_DRAWS,
     batch: Annotated[
         bool,
         typer.Option(
@@ -51,20 +58,21 @@ def prove(
     from provenance.settings import Settings
     from provenance_cli.actions import prove as actions
     from provenance_cli.outputs import try_run
+    from provenance_zk.workers.executors import Workshop
 
     try_run(RunFolder(run))
     settings = Settings.load()
     session = Session(settings, key, note)
     if weights:
-        request = actions.WeightsRequest(run, draws, executor)
-        with working("prove weights") as progress:
-            value = actions.prove_run_weights(request, session, settings, progress)
+        request = actions.WeightsRequest(run, draws)
+        with Workshop(settings, executor) as workshop, working("prove weights") as progress:
+            value = actions.prove_run_weights(request, session, workshop, progress)
         text = f"merge and quantization proven and accepted; {value['records']} records anchored"
         result(value, as_json, text)
         return
-    epochs = actions.EpochRequest(run, dataset_folder, executor, batch)
-    with working("prove") as progress:
-        proven = actions.prove_epochs(epochs, session, settings, progress)
+    epochs = actions.EpochRequest(run, dataset_folder, batch)
+    with Workshop(settings, executor) as workshop, working("prove") as progress:
+        proven = actions.prove_epochs(epochs, session, workshop, progress)
     value = {
         "format": "provenance-proved/1",
         "run_id": str(proven.run_id),

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from provenance_cli.options import (
+    DEFAULT_DRAWS,
     Draws,
     DryRun,
     ExecutorOption,
@@ -30,7 +31,7 @@ def publish(
         typer.Option(help="Name of the release, as name or name:version (default: model)."),
     ] = None,
     format_: Quantized = "Q8_0",
-    draws: Draws = 459,
+    draws: Draws = DEFAULT_DRAWS,
     no_prove: Annotated[
         bool,
         typer.Option("--no-prove", help="Only declare merge and quantization, without proofs."),
@@ -50,17 +51,19 @@ def publish(
     from provenance_cli.jobs.tasks import print_forecast, run_tasks
     from provenance_cli.judge.verdict_text import render
     from provenance_cli.outputs import try_run
+    from provenance_zk.workers.executors import Workshop
 
-    request = PublishRequest(run, name, format_, draws, not no_prove, key, executor)
-    job = PublishJob(request, Settings.load())
-    if not dry_run:
-        try_run(RunFolder(run))
-    job.check(spend=not dry_run)
-    if dry_run:
-        print_forecast(job.tasks(), json)
-        return
-    run_tasks(job.tasks(), job.relay)
-    verdict = job.verdict()
+    request = PublishRequest(run, name, format_, draws, not no_prove, key)
+    with Workshop(Settings.load(), executor) as workshop:
+        job = PublishJob(request, workshop)
+        if not dry_run:
+            try_run(RunFolder(run))
+        job.check(spend=not dry_run)
+        if dry_run:
+            print_forecast(job.tasks(), json)
+            return
+        run_tasks(job.tasks(), job.relay)
+        verdict = job.verdict()
     text = f"{render(verdict)}\nfile {job.file}\nnext: provenance verify {job.file}"
     result(job.made(verdict), json, text)
     raise typer.Exit(verdict.exit_code)

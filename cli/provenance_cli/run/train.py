@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,9 @@ from provenance_cli.options import (
     TrainingConfig,
 )
 from provenance_cli.output import note, result, working
+
+if TYPE_CHECKING:
+    from provenance_cli.jobs.train import TrainJob
 
 train_app = typer.Typer(
     add_completion=False,
@@ -82,9 +85,9 @@ def train(
     from provenance.errors import ConfigError
     from provenance.settings import Settings
     from provenance_cli.actions.commit import Selection
-    from provenance_cli.jobs.tasks import print_forecast, run_tasks
     from provenance_cli.jobs.train import TrainJob, TrainRequest
     from provenance_trainer.draft import load_draft
+    from provenance_zk.workers.executors import Workshop
 
     if anchor == unregistered:
         raise ConfigError(
@@ -101,9 +104,14 @@ def train(
         resume,
         not no_prove,
         key,
-        executor,
     )
-    job = TrainJob(request, Settings.load())
+    with Workshop(Settings.load(), executor) as workshop:
+        _run(TrainJob(request, workshop), dry_run, json)
+
+
+def _run(job: TrainJob, dry_run: bool, json: bool) -> None:
+    from provenance_cli.jobs.tasks import print_forecast, run_tasks
+
     with working("check") as display:
         job.check(display, spend=not dry_run)
     for line in job.lines():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.causes import cause_of
+from provenance.digest import open_regular
 from provenance.encoding import parse_json
 from provenance.errors import InputError, OutputError, ProvenanceError
 from provenance.ids import RunId, from_hex, to_hex
@@ -71,6 +73,29 @@ def parse_cosigned(data: bytes) -> list[CosignedHead]:
             with suppress(InputError):
                 found.append(CosignedHead.parse(line))
     return found
+
+
+def read_cosigned(path: Path) -> Iterator[tuple[int, CosignedHead | InputError]]:
+    """Each line of a file (attacker-controlled) with its number from 1, or what is wrong with it.
+
+    A torn last line is left out: the next one that is kept takes its place.
+
+    Raises:
+        InputError: more than `MAX_COSIGNATURES_BYTES`, a link, or not a regular file.
+    """
+    with open_regular(path) as stream:
+        data = stream.read(MAX_COSIGNATURES_BYTES + 1)
+    if len(data) > MAX_COSIGNATURES_BYTES:
+        raise InputError(
+            "file of cosignatures is too large",
+            where=str(path),
+            expected=f"<= {MAX_COSIGNATURES_BYTES} bytes",
+        )
+    for number, line in enumerate(data.split(b"\n")[:-1], 1):
+        try:
+            yield number, CosignedHead.parse(line)
+        except InputError as error:
+            yield number, error
 
 
 def keep(path: Path, cosigned: CosignedHead) -> None:

@@ -13,7 +13,7 @@ from provenance.digest import Digest, open_regular
 from provenance.errors import InputError, ProvenanceError, UnavailableError
 from provenance.ids import KeyId, RunId
 from provenance.layout import RunFolder, json_object, read_json
-from provenance.log.anchoring import SignedHead, read_heads
+from provenance.log.anchoring import MAX_HEADS_BYTES, SignedHead, parse_heads
 from provenance.log.frames import Allowance
 from provenance.log.record import Record
 from provenance.log.records import Seed
@@ -97,6 +97,7 @@ class FolderEvidence:
         self.folder = folder
         self._reader = _Reader(folder.root)
         self._read: tuple[int | None, list[Record]] = (0, [])
+        self._heads: list[SignedHead] | None = None
 
     def __eq__(self, other: object) -> bool:
         """Of one folder."""
@@ -133,7 +134,10 @@ class FolderEvidence:
 
     def heads(self) -> Sequence[SignedHead]:
         """Lines of heads.jsonl; a torn last one is left out."""
-        return read_heads(self.folder.heads)
+        if self._heads is None:
+            data = self._reader.bytes(self.folder.heads, MAX_HEADS_BYTES)
+            self._heads = parse_heads(data or b"")
+        return self._heads
 
     def cosignatures(self) -> Sequence[CosignedHead]:
         """Lines of cosignatures.jsonl; those that cannot be read are left out."""

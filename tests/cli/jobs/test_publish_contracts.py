@@ -37,9 +37,9 @@ class Deployed:
         patch.setattr(publish, "load_trust", lambda _: None)
         patch.setattr(publish, "load_deployment", lambda _: self.contracts)
         patch.setattr(RunFolder, "require", lambda run: run)
-        settings: Any = SimpleNamespace(trust=None)
+        workshop: Any = SimpleNamespace(settings=SimpleNamespace(trust=None))
         request = publish.PublishRequest(folder, None, prove=prove)
-        self.job = publish.PublishJob(request, settings)
+        self.job = publish.PublishJob(request, workshop)
 
 
 @pytest.mark.parametrize("prove", [True, False])

@@ -31,6 +31,7 @@ from provenance_trainer.draft import parse_draft
 from provenance_trainer.model.base import load_base
 from provenance_trainer.run.replay import open_data_checker
 from provenance_trainer.run.room import Room, room_of
+from provenance_zk.workers.executors import Workshop
 from tests.cli.conftest import Cli, make_environment
 from tests.support.core.altered import alter_record
 from tests.support.places import EXAMPLES
@@ -177,7 +178,7 @@ def test_a_committed_dataset_that_was_looked_at_is_closed(
     data = make_dataset(tmp_path / "data", 8)
     config = {"dataset_name": str(data), "output_dir": str(tmp_path / "run")}
     draft = parse_draft(config | {"model_name_or_path": "tiny"})
-    job = TrainJob(TrainRequest(draft, Selection(""), anchor=False), Settings.load())
+    job = TrainJob(TrainRequest(draft, Selection(""), anchor=False), Workshop(Settings.load()))
     assert job.look(silent).fed.records == 8
     assert open_now == []
 

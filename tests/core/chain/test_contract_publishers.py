@@ -10,81 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
 
-from provenance.chain.abi import Abi, checksum_address
 from provenance.chain.contracts import Reader
 from provenance.chain.endpoint import Endpoint, Patience
 from provenance.chain.quorum import Quorum
-from provenance.chain.rpc import Receipt, Rpc
-from provenance.chain.session import Session
+from provenance.chain.rpc import Rpc
 from provenance.errors import UnavailableError
 from provenance.ids import Address, from_hex, to_hex
 from provenance.judgement.trust import Publisher, Trust
 from provenance.judgement.verdict import Status, Verdict
 from provenance.log.tree import Head
-from provenance.signing import head_digest, sign_head
+from provenance.signing import head_digest
 from tests.support.chain import Lab
-from tests.support.places import REPO
+from tests.support.core.wallet import WalletSession, make_wallet
 from tests.support.processes.rpc_proxy import altering_proxy
 from tests.support.spine import Data, Plan, Run, build_run, failing
-
-SECOND: LocalAccount = Account.from_key(b"\x77" * 32)
-WALLET = Abi(
-    [
-        {
-            "type": "constructor",
-            "inputs": [
-                {"name": "first_", "type": "address"},
-                {"name": "second_", "type": "address"},
-            ],
-        },
-        {
-            "type": "function",
-            "name": "execute",
-            "inputs": [{"name": "target", "type": "address"}, {"name": "data", "type": "bytes"}],
-            "outputs": [{"name": "", "type": "bytes"}],
-        },
-    ]
-)
-
-
-class Through:
-    """A `TransactionManager` whose calls a wallet makes."""
-
-    def __init__(self, manager: Any, wallet: Address) -> None:
-        self._manager, self._wallet = manager, checksum_address(wallet)
-
-    def send(self, label: str, to: str | None, data: bytes, abi: Abi | None = None) -> Receipt:
-        call = WALLET.encode("execute", (to, data))
-        return self._manager.send(f"wallet:{label}", self._wallet, call, abi)
-
-
-class WalletSession(Session):
-    """An owner of the wallet, who acts and signs in its name."""
-
-    wallet: Address
-
-    @property
-    def address(self) -> Address:
-        return self.wallet
-
-    def sign_head(self, head: Head) -> bytes:
-        return sign_head(self.account, head, self.domain) + sign_head(SECOND, head, self.domain)
 
 
 @pytest.fixture(scope="module")
 def session(lab: Lab) -> WalletSession:
-    first = lab.session("first owner".replace(" ", "-"))
-    code = from_hex(json.loads((REPO / "tests/vectors/wallet.json").read_text())["bytecode"])
-    owners = (checksum_address(first.account.address), SECOND.address)
-    receipt = first.manager.send("wallet", None, code + WALLET.encode_constructor(owners))
-    session = WalletSession(lab.settings, "first-owner")
-    session.wallet = Address(receipt.contract_address or "")
-    session.writer.manager = Through(session.manager, session.wallet)  # type: ignore[assignment]
-    lab._sessions["wallet"] = session
-    return session
+    return make_wallet(lab, "first-owner", "wallet")
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from provenance.log.anchoring import read_heads
 from provenance.log.frames import Place, make_frame, make_header, parse_header, read_frames
 from provenance.log.record import Record
 from provenance.verify.s01_artifact import identify
-from provenance.verify.sources.evidence import FolderEvidence, FolderSource
+from provenance.verify.sources.evidence import MAX_EVIDENCE_BYTES, FolderEvidence, FolderSource
 from tests.support.processes.memory import MB, refused_within
 
 BOUND = 20 * MB
@@ -119,9 +119,62 @@ def test_records_that_take_too_much_together(evidence: FolderEvidence) -> None:
         evidence.records(16)
 
 
-def test_endless_heads(evidence: FolderEvidence) -> None:
+READ_HEADS = [lambda e: e.heads(), lambda e: read_heads(e.folder.heads)]
+"""As evidence, and as commands read the heads of a run folder."""
+
+
+@pytest.mark.parametrize("read", READ_HEADS)
+def test_endless_heads(evidence: FolderEvidence, read: Callable[[FolderEvidence], object]) -> None:
     sparse(evidence.folder.heads, 2 * GB)
-    assert "heads" in refused_within(BOUND, lambda: read_heads(evidence.folder.heads))
+    assert "heads" in refused_within(BOUND, lambda: read(evidence))
+
+
+@pytest.mark.parametrize("read", READ_HEADS)
+@pytest.mark.parametrize("target", ["/dev/zero", "large", "honest", "nowhere"])
+def test_heads_that_are_a_link(
+    evidence: FolderEvidence,
+    tmp_path: Path,
+    target: str,
+    read: Callable[[FolderEvidence], object],
+) -> None:
+    """Also to a file that would be read: a verifier's own, which nobody named."""
+    sparse(tmp_path / "large", 2 * GB)
+    (tmp_path / "honest").write_bytes(b"")
+    evidence.folder.heads.parent.mkdir(parents=True)
+    evidence.folder.heads.symlink_to(tmp_path / target)
+    words = refused_within(BOUND, lambda: read(evidence))
+    assert str(evidence.folder.heads) in words
+    assert "link" in words
+
+
+@pytest.mark.parametrize("read", READ_HEADS)
+def test_heads_that_are_a_pipe(
+    evidence: FolderEvidence, read: Callable[[FolderEvidence], object]
+) -> None:
+    evidence.folder.heads.parent.mkdir(parents=True)
+    os.mkfifo(evidence.folder.heads)
+    words = refused_within(BOUND, lambda: read(evidence))
+    assert str(evidence.folder.heads) in words
+    assert "pipe" in words
+
+
+def test_heads_in_a_folder_that_is_a_link(evidence: FolderEvidence, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "heads.jsonl").write_bytes(b"")
+    evidence.folder.root.mkdir()
+    evidence.folder.evidence.symlink_to(tmp_path / "elsewhere")
+    assert "link" in refused_within(BOUND, evidence.heads)
+
+
+def test_heads_are_read_once_and_count_as_evidence(evidence: FolderEvidence) -> None:
+    evidence.folder.heads.parent.mkdir(parents=True)
+    evidence.folder.heads.write_bytes(b"torn" * (3 << 20))
+    for _ in range(MAX_EVIDENCE_BYTES // (12 << 20) + 1):
+        assert evidence.heads() == []
+    fresh = FolderEvidence(evidence.folder)
+    fresh._reader._left = (12 << 20) - 1
+    with pytest.raises(InputError, match="too much evidence"):
+        fresh.heads()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from provenance.ids import KeyId
 from provenance.settings import Settings
 from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.client import ZkProver, find_binary
-from provenance_zk.workers.executors import ONE_SHOT, opened
+from provenance_zk.workers.executors import ONE_SHOT, Workshop
 
 
 def fake(tmp_path: Path, body: str) -> Path:
@@ -190,8 +190,8 @@ def test_the_configured_program_runs_and_no_other(tmp_path: Path) -> None:
     binary = fake(tmp_path, "print(json.dumps({'program': sys.argv[0]}))")
     settings = Settings.load({"HOME": str(tmp_path), "PROVENANCE_ZKPROVER": str(binary)})
     assert find_binary(settings.zkprover) == binary
-    with opened(replace(settings, prover=ONE_SHOT)) as (prover, _):
-        assert prover.request("inspect", {}) == {"program": str(binary)}
+    prover = Workshop(replace(settings, prover=ONE_SHOT)).prover
+    assert prover.request("inspect", {}) == {"program": str(binary)}
     binary.unlink()
-    with pytest.raises(UnavailableError, match="make setup"), opened(settings):
-        pass
+    with pytest.raises(UnavailableError, match="make setup"):
+        Workshop(settings).prover  # noqa: B018

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from provenance.errors import ConfigError
 from provenance.settings import Settings
@@ -18,51 +18,108 @@ ONE_SHOT = "one-shot"
 _MIN_MEMORY_BYTES = 4 << 30
 
 
-@contextmanager
-def opened(settings: Settings, executor: str = "local") -> Iterator[tuple[ZkProver, Executor]]:
-    """The prover and the workers of one command.
+class Workshop:
+    """The prover and the workers of one command, which owns them and closes them at its end.
 
-    Requests go to the server that PROVENANCE_PROVER names. Without that setting the command starts
-    a server of its own, which reads each key once and ends with the command. With the setting
-    `one-shot` each request starts a process.
+        with Workshop(settings, "local:2") as workshop, workshop.workers() as executor:
+            ProofPool(queue, executor).prove(jobs)
+
+    Requests go to the server that PROVENANCE_PROVER names. Without that setting the workshop starts
+    a server of its own with the first request. All parts of the command ask that one, so it reads
+    each key once; it ends when the workshop is closed. With the setting `one-shot` each request
+    starts a process. One thread uses a workshop; its workers say themselves how many may.
 
     Args:
         executor: `local` or `local:N` for N proofs at a time, `ray:local`, or `ray://HOST:PORT`.
 
     Raises:
-        ConfigError: no such executor, no Ray installed, or not a prover's address.
-        UnavailableError: the prover or the cluster is out of reach.
+        ConfigError: no such executor.
     """
-    local = local_workers(executor)
-    workers = local or default_workers()
-    with ExitStack() as stack:
-        prover = stack.enter_context(_prover(settings, workers))
-        if local is not None:
-            yield prover, stack.enter_context(LocalExecutor(prover, workers))
+
+    def __init__(self, settings: Settings, executor: str = "local") -> None:
+        self.settings = settings
+        self._name, self._local = executor, local_workers(executor)
+        self._stack = ExitStack()
+        self._prover: ZkProver | None = None
+        self._ray: Executor | None = None
+
+    def __enter__(self) -> Workshop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the server and the workers that the workshop started; it may be used again after."""
+        self._prover = self._ray = None
+        stack, self._stack = self._stack, ExitStack()
+        stack.close()
+
+    @property
+    def prover(self) -> ZkProver:
+        """The prover that commitments are asked from.
+
+        Raises:
+            UnavailableError: the program is missing.
+            ConfigError: PROVENANCE_PROVER is no prover's address.
+        """
+        if self._prover is None:
+            self._prover = self._open_prover()
+        return self._prover
+
+    @property
+    def judging_prover(self) -> ZkProver:
+        """The prover that a verdict may rest on: the program of this machine.
+
+        A server that somebody else started makes proofs, but it is not believed to check any.
+
+        Raises:
+            UnavailableError: the program is missing.
+        """
+        if self.settings.prover in (None, ONE_SHOT):
+            return self.prover
+        return ZkProver(find_binary(self.settings.zkprover))
+
+    @contextmanager
+    def workers(self) -> Iterator[Executor]:
+        """The workers that make proofs. Their files with secrets go with the context.
+
+        Raises:
+            ConfigError: Ray is asked for and not installed. Else as `prover`.
+            UnavailableError: the cluster is out of reach.
+        """
+        if self._local is not None:
+            with LocalExecutor(self.prover, self._local or default_workers()) as executor:
+                yield executor
             return
-        try:
-            from provenance_zk.workers.ray_executor import RayExecutor  # keeps Ray out until named
-        except ModuleNotFoundError as error:
-            raise ConfigError(
-                "Ray is not installed",
-                where="--executor",
-                actual=error.name,
-                hint="pip install 'model-provenance[ray]'",
-            ) from error
-        yield prover, stack.enter_context(RayExecutor(executor, settings.zkprover))
+        if self._ray is None:
+            self._ray = self._stack.enter_context(_ray(self._name, self.settings))
+        yield self._ray
+
+    def _open_prover(self) -> ZkProver:
+        settings = self.settings
+        binary = find_binary(settings.zkprover)
+        if settings.prover == ONE_SHOT:
+            return ZkProver(binary)
+        if settings.prover is not None:
+            endpoint = Endpoint.parse(settings.prover, settings.prover_secret)
+            return ZkProver(binary, server=RunningServer(endpoint))
+        workers, memory = self._local or default_workers(), default_memory_bytes()
+        child = ChildServer(binary, workers=workers, memory_bytes=memory)
+        return ZkProver(binary, server=self._stack.enter_context(child))
 
 
-@contextmanager
-def _prover(settings: Settings, workers: int) -> Iterator[ZkProver]:
-    binary = find_binary(settings.zkprover)
-    if settings.prover == ONE_SHOT:
-        yield ZkProver(binary)
-    elif settings.prover is not None:
-        endpoint = Endpoint.parse(settings.prover, settings.prover_secret)
-        yield ZkProver(binary, server=RunningServer(endpoint))
-    else:
-        with ChildServer(binary, workers=workers, memory_bytes=default_memory_bytes()) as child:
-            yield ZkProver(binary, server=child)
+def _ray(name: str, settings: Settings) -> AbstractContextManager[Executor]:
+    try:
+        from provenance_zk.workers.ray_executor import RayExecutor  # keeps Ray out until named
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "Ray is not installed",
+            where="--executor",
+            actual=error.name,
+            hint="pip install 'model-provenance[ray]'",
+        ) from error
+    return RayExecutor(name, settings.zkprover)
 
 
 def default_workers() -> int:

@@ -187,10 +187,10 @@ def test_of_each_time_in_the_team_counts_what_was_said_in_it() -> None:
     assert "the key of" not in not_revoked(run.judge())
 
 
-def test_a_thief_cannot_revoke_another_publishers_release_of_a_file() -> None:
+def test_a_thief_cannot_revoke_a_teams_release_of_a_file() -> None:
     """They release the same file by a run of their own, with a revoked key, and revoke that."""
     run = MemoryRun()
-    run.trust = replace(run.trust, publishers=(*run.trust.publishers, Publisher(OTHER, "other")))
+    run.trust = replace(run.trust, publishers=(*run.trust.publishers, Publisher(OTHER, "me")))
     theirs = run.chain.open_run(OTHER, b"\x01" * 32, b"\x02" * 32)
     claim = run.chain.released[0][1]
     late = replace(claim, owner=OTHER, run_id=theirs, block_number=run.chain.mine())
