@@ -9,8 +9,9 @@ from typing import NoReturn
 
 from provenance.errors import InputError, NotFound, VerificationError
 from provenance.ids import RunId, to_hex
-from provenance.judgement.facts import ClaimFacts, SignerRevocation
+from provenance.judgement.facts import ClaimFacts, Revocation, SignerRevocation
 from provenance.log.records import Release
+from provenance.text.shown import MOST_REASON, quoted, told
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import Evidence
@@ -69,6 +70,11 @@ def find_release(case: Case, chain: Chain) -> ClaimFacts:
     return claim
 
 
+def reason_of(revoked: Revocation | SignerRevocation) -> str:
+    """Why something was revoked, in the words of whoever did it (attacker-controlled)."""
+    return quoted(revoked.reason, MOST_REASON)
+
+
 def check_not_revoked(case: Case, chain: Chain, claim: ClaimFacts, index: int, what: str) -> None:
     """Record `index` of the claim's run, a `what`, was not revoked.
 
@@ -80,7 +86,7 @@ def check_not_revoked(case: Case, chain: Chain, claim: ClaimFacts, index: int, w
         if revoked is not None:
             raise VerificationError(
                 f"record {index} ({what}) was revoked in block {revoked.block_number}: "
-                f"{revoked.reason}",
+                f"{reason_of(revoked)}",
                 where=f"run {to_hex(claim.run_id)}",
             )
 
@@ -102,7 +108,7 @@ def check_key(case: Case, chain: Chain, claim: ClaimFacts) -> SignerRevocation |
             raise VerificationError(
                 f"the key of {claim.owner} was revoked in block {revoked.block_number}, for what "
                 f"it anchored from block {revoked.from_block} on, and made this release in block "
-                f"{claim.block_number}: {revoked.reason}",
+                f"{claim.block_number}: {reason_of(revoked)}",
                 where=f"run {to_hex(claim.run_id)}",
             )
     return revoked
@@ -151,7 +157,7 @@ def _contradict(case: Case, chain: Chain, wanted: RunId, trusted: list[ClaimFact
         "release.named",
         VerificationError(
             f"{origin} run {to_hex(wanted)}, which released no such file",
-            where=case.artifact.name,
+            where=told(case.artifact.name),
             expected=released or "a release by a trusted publisher",
             actual=case.artifact.digest,
         ),

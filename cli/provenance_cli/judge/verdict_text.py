@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from provenance.judgement.verdict import Claim, Edge, Status, Verdict
+from provenance.text.counted import counted
 
 
 def _mark(claim: Claim) -> str:
@@ -35,9 +36,9 @@ def render(verdict: Verdict) -> str:
         head += " (development)"
     lines = [f"{head}  {verdict.subject['name']}: {verdict.reason}"]
     if verdict.status is Status.VERIFIED:
+        claims = counted(len(checked), "claim")
         lines[0] = (
-            f"{head}{suffix}  {len(checked)} claims, {len(verdict.not_checked)} not checked: "
-            f"{not_checked}"
+            f"{head}{suffix}  {claims}, {len(verdict.not_checked)} not checked: {not_checked}"
         )
         if any(claim.id == "policy.satisfied" and claim.holds is False for claim in checked):
             lines[0] += f"; {verdict.reason}"
