@@ -310,11 +310,12 @@ def result_of(reply: Reply) -> Any:
     if value.get("error"):
         raise _rpc_error(reply, value["error"])
     if "result" not in value:
+        members = reply.shown(", ".join(map(str, value)))
         raise UnavailableError(
             "endpoint does not speak JSON-RPC",
             where=reply.where,
             expected="`result` or `error`",
-            actual=f"an object with the members {reply.shown(', '.join(map(str, value)))}",
+            actual="an object with " + (f"the members {members}" if value else "no member"),
             hint=_CHECK_URL,
         )
     return value["result"]

@@ -6,18 +6,23 @@ Each attack writes a sentence of the verifier's into a field that another party 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from provenance.chain.answers import Reply, result_of
+from provenance.chain.quorum import Quorum
 from provenance.digest import sha256
 from provenance.errors import ProvenanceError
 from provenance.judgement.verdict import Status, Verdict
 from provenance.log.record import Record
+from provenance.log.witness.request import AddCheckpoint
+from provenance.witness.client import Answer, cosign
 from provenance_cli.judge.verdict_text import render
 from tests.core.verify.test_ancestry import FILES, FIRST, STEP, Generation, judge, merged, pruned
+from tests.core.witness.test_asking_a_witness import NOTE, NOW, TREE, A
 from tests.support.memory_chain import MemoryChain
 from tests.support.memory_run import DATASET, OWNER, MemoryRun
 
@@ -156,3 +161,57 @@ def test_the_name_of_the_file_under_judgement(tmp_path: Any) -> None:
     verdict = run.judge(subject=str(file), release=run.run_id)
     assert (verdict.status, require_quoted(verdict)) == (Status.FAILED, True)
     json.dumps(verdict.to_json())
+
+
+REPLIES = [
+    Reply(200, {}, json.dumps({"error": {"code": 1, "message": WORDS * 9}}).encode(), "node"),
+    Reply(200, {}, json.dumps({"error": {"code": [WORDS], "message": ""}}).encode(), "node"),
+    Reply(200, {}, json.dumps({"error": WORDS}).encode(), "node"),
+    Reply(200, {}, json.dumps(WORDS).encode(), "node"),
+    Reply(200, {}, json.dumps({WORDS: 1}).encode(), "node"),
+    Reply(500, {}, json.dumps({"error": WORDS}).encode(), "node"),
+    Reply(404, {}, json.dumps({"error": {"message": WORDS}}).encode(), "node"),
+]
+
+
+class Answering:
+    """An endpoint that says one thing, whatever it is asked."""
+
+    def __init__(self, name: str, reply: Reply) -> None:
+        self.shown, self.reply = f"http://{name}", reply
+
+    def request(self, method: str, params: Sequence[Any] = ()) -> Any:
+        return result_of(self.reply)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def agreement(self) -> None:
+        """Nobody to agree with."""
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+def test_the_words_of_an_endpoint(reply: Reply) -> None:
+    """One of three writes them into a claim that holds: how the others agreed."""
+    honest = Reply(200, {}, b'{"result": "0x1"}', "node")
+    three = [Answering("a", honest), Answering("b", honest), Answering("c", reply)]
+    quorum = Quorum(three, 2)
+    quorum.request("eth_chainId")
+    (said,) = quorum.agreement().notes
+    assert MARK in said
+    assert MARK not in unquoted(said)
+    assert len(said) < 400
+    with pytest.raises(ProvenanceError) as caught:
+        Quorum([Answering("a", reply), Answering("b", reply)], 2).request("eth_chainId")
+    assert MARK not in unquoted(str(caught.value))
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 422, 500])
+def test_the_words_of_a_witness(status: int) -> None:
+    def ask(_: AddCheckpoint) -> Answer:
+        return Answer(status, "text/plain", WORDS.encode() * 9)
+
+    with pytest.raises(ProvenanceError) as caught:
+        cosign(ask, NOTE, TREE, [A.key], NOW)
+    assert MARK in str(caught.value)
+    assert MARK not in unquoted(str(caught.value))
