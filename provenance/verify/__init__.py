@@ -17,6 +17,7 @@ from provenance.digest import Digest
 from provenance.errors import UnavailableError
 from provenance.ids import to_hex
 from provenance.judgement.verdict import Status, Verdict
+from provenance.verify.asked_once import AskedOnce
 from provenance.verify.case import MAX_ATTEMPTS, Artifact, Case, Options, Verifier
 from provenance.verify.claims import Notes, Report
 from provenance.verify.s01_artifact import identify
@@ -68,6 +69,7 @@ def verify_artifact(
     was not tried may contradict it.
     """
     found: list[_Attempt] = []
+    verifier = replace(verifier, reader=AskedOnce(verifier.reader))
     with reading_once():
         for attempt in range(MAX_ATTEMPTS):
             report = Report()
