@@ -103,7 +103,8 @@ def check_key(case: Case, chain: Chain, claim: ClaimFacts) -> SignerRevocation |
         Stopped: it was made afterwards; the claim `not.revoked` says when and why.
     """
     with case.notes.guarded("not.revoked"):
-        revoked = next(iter(case.verifier.trust.key_revocations(chain.snapshot, claim.owner)), None)
+        trust, block = case.verifier.trust, claim.block_number
+        revoked = next(iter(trust.key_revocations(chain.snapshot, claim.owner, block)), None)
         if revoked is not None and claim.block_number >= revoked.from_block:
             raise VerificationError(
                 f"the key of {claim.owner} was revoked in block {revoked.block_number}, for what "
@@ -116,8 +117,9 @@ def check_key(case: Case, chain: Chain, claim: ClaimFacts) -> SignerRevocation |
 
 def is_in_time(case: Case, chain: Chain, claim: ClaimFacts) -> bool:
     """Whether a release was made before every block from which its owner's key is revoked."""
-    revoked = case.verifier.trust.key_revocations(chain.snapshot, claim.owner)
-    return all(claim.block_number < each.from_block for each in revoked)
+    trust, block = case.verifier.trust, claim.block_number
+    revoked = trust.key_revocations(chain.snapshot, claim.owner, block)
+    return all(block < each.from_block for each in revoked)
 
 
 def _explain_absence(

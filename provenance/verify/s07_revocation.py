@@ -120,7 +120,7 @@ def _check_dataset(case: Case, chain: Chain, log: Log) -> None:
 def _counts(chain: Chain, trust: Trust, owner: Address, revoked: Revocation) -> bool:
     """Whether an account was a publisher, with a key of its own, when it revoked something."""
     block = revoked.block_number
-    lost = trust.key_revocations(chain.snapshot, owner)
+    lost = trust.key_revocations(chain.snapshot, owner, block)
     return trust.publisher(owner, block) is not None and all(
         block < each.from_block for each in lost
     )
