@@ -39,6 +39,7 @@ TWO_WAYS = [
     f"http://127.0.0.1 @{OTHER}",
     "http://127.0.0.1:8545:80/",
     "http://127.0.0.1:\u0661",
+    "http://.node.example",
     "http://a[::1]/",
     "http://[::1].example/",
 ]
