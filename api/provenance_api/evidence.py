@@ -15,15 +15,19 @@ from provenance.ids import RunId
 from provenance.judgement.verdict import Claim, Verdict
 from provenance.layout import RunFolder
 from provenance.log.graph.folders import began_with
+from provenance.text.shown import quoted
 from provenance.verify.sources.evidence import FolderEvidence, FolderSource
 
-_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s,)]+", re.IGNORECASE)
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s,)\"]+", re.IGNORECASE)
+_LONGEST = 1 << 14  # characters of a path, and more than any system allows
 _PRIVATE = frozenset({"secrets", ".nodes"})
 
 
 def _token(paths: Iterable[Path], end: str) -> re.Pattern[str]:
     """Finds one of these absolute paths, the longest that fits, where a path begins and ends."""
-    names = sorted({str(p) for p in paths} - {"/"}, key=len, reverse=True)
+    written = {str(p) for p in paths} - {"/"}
+    written |= {quoted(name, _LONGEST)[1:-1] for name in written}  # as sentences have them
+    names = sorted(written, key=len, reverse=True)
     if not names:
         return re.compile(r"(?!)")  # matches nothing
     return re.compile(rf"(?<![\w./~-])(?:{'|'.join(map(re.escape, names))}){end}")
@@ -113,6 +117,9 @@ def _began_with(evidence: FolderEvidence, artifact: str) -> bool:
 class Redaction:
     """Removes the operator's folders and endpoints from published texts.
 
+    Which endpoints a service asks is its operator's business: of those that agreed, their number is
+    left.
+
     Only whole absolute paths are removed: a folder may be named like a word, or a letter, that
     verdicts use. The URL of an endpoint may contain an access key.
 
@@ -132,25 +139,27 @@ class Redaction:
         text = self._inside.sub("evidence", text)
         return _URL.sub("(endpoint)", self._above.sub("(folder)", text))
 
+    def _maybe(self, text: str | None) -> str | None:
+        return None if text is None else self.text(text)
+
     def claim(self, claim: Claim) -> Claim:
-        """A claim without folders and endpoints in its texts."""
-
-        def clean(value: str | None) -> str | None:
-            return None if value is None else self.text(value)
-
+        """A claim without folders and endpoints in its texts, those for programs among them."""
         return replace(
             claim,
             text=self.text(claim.text),
-            needs=clean(claim.needs),
-            where=clean(claim.where),
-            expected=clean(claim.expected),
-            actual=clean(claim.actual),
+            needs=self._maybe(claim.needs),
+            where=self._maybe(claim.where),
+            expected=self._maybe(claim.expected),
+            actual=self._maybe(claim.actual),
+            evidence={name: self.text(value) for name, value in claim.evidence.items()},
         )
 
     def verdict(self, verdict: Verdict) -> Verdict:
-        """A verdict without folders and endpoints in its reason and its claims."""
+        """A verdict without folders and endpoints in its texts."""
         return replace(
             verdict,
             reason=self.text(verdict.reason),
             claims=tuple(self.claim(c) for c in verdict.claims),
+            edges=tuple(replace(e, note=self._maybe(e.note)) for e in verdict.edges),
+            development=tuple(map(self.text, verdict.development)),
         )

@@ -25,6 +25,7 @@ from provenance.digest import Digest, open_regular, tagged
 from provenance.encoding import parse_json, sized, u8, u64
 from provenance.errors import InputError
 from provenance.merkle import Tree
+from provenance.text.shown import told
 
 _CHUNK_BYTES = 1 << 20
 _LARGE_BYTES = 8 << 20
@@ -81,11 +82,14 @@ class TensorDigest:
 
 def _tensor_info(name: str, entry: object, base: int, size: int, where: str) -> TensorInfo:
     if not isinstance(entry, dict):
-        raise InputError("safetensors header entry is not an object", where=f"{where} {name}")
+        raise InputError("safetensors header entry is not an object", where=f"{where} {told(name)}")
     dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
         raise InputError(
-            "unknown dtype", where=f"{where} {name}", expected=", ".join(DTYPE_BYTES), actual=dtype
+            "unknown dtype",
+            where=f"{where} {told(name)}",
+            expected=", ".join(DTYPE_BYTES),
+            actual=dtype,
         )
     if (
         not _are_naturals(shape)
@@ -93,7 +97,7 @@ def _tensor_info(name: str, entry: object, base: int, size: int, where: str) -> 
         or len(offsets) != 2
         or len(shape) > 255
     ):
-        raise InputError("malformed shape or offsets", where=f"{where} {name}")
+        raise InputError("malformed shape or offsets", where=f"{where} {told(name)}")
     start, end = base + offsets[0], base + offsets[1]
     if start <= end and end > size:
         raise InputError(
@@ -106,7 +110,7 @@ def _tensor_info(name: str, entry: object, base: int, size: int, where: str) -> 
     if not base <= start <= end or end - start != DTYPE_BYTES[dtype] * math.prod(shape):
         raise InputError(
             "tensor does not fit its file",
-            where=f"{where} {name}",
+            where=f"{where} {told(name)}",
             expected=f"{DTYPE_BYTES[dtype] * math.prod(shape)} bytes within {size}",
             actual=f"{start}..{end}",
         )
@@ -136,7 +140,7 @@ def read_tensor_infos(stream: BinaryIO, where: str) -> list[TensorInfo]:
         if info.start != position:
             raise InputError(
                 "tensors overlap or leave a gap",
-                where=f"{where} {info.name}",
+                where=f"{where} {told(info.name)}",
                 expected=position,
                 actual=info.start,
             )

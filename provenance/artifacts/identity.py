@@ -18,6 +18,7 @@ from provenance.artifacts.manifest import check_distinct, safe_path
 from provenance.digest import Digest, hash_stream, open_regular, tagged
 from provenance.encoding import parse_json, sized, u64
 from provenance.errors import InputError, VerificationError
+from provenance.text.shown import told
 
 MAX_BYTES = 1 << 30  # of all files beside the weights
 MAX_INDEX_BYTES = 64 << 20
@@ -215,7 +216,7 @@ def _check_index(folder: Path, listing: Listing) -> None:
         wrong = min(n for n in {*indexed, *lying} if indexed.get(n) != lying.get(n))
         raise InputError(
             "index does not say where a tensor lies",
-            where=f"{path} {wrong[:200]}",
+            where=f"{path} {told(wrong)}",
             expected=lying.get(wrong, "no such tensor"),
             actual=str(indexed.get(wrong, "none"))[:200],
         )

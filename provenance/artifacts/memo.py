@@ -85,7 +85,10 @@ class Memo:
         return kept
 
     def put(self, function: Function, inputs: Mapping[str, Any], value: Mapping[str, Any]) -> None:
-        """Keep a result that was computed now. A disk that refuses is said, and no error."""
+        """Keep a result that was computed now, unless it takes more than `MAX_ENTRY_BYTES`.
+
+        A disk that refuses is said, and no error.
+        """
         folder = self._open()
         if folder is None:
             return
@@ -96,6 +99,8 @@ class Memo:
                 f"{function.name} of {inputs}; it is replaced"
             )
         data = _encode(function, inputs, value, datetime.datetime.now(datetime.UTC).date())
+        if len(data) > MAX_ENTRY_BYTES:
+            return  # it would be read as damaged each time
         aside = f"{_NEW}{secrets.token_hex(8)}"
         try:
             fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)

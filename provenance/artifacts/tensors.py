@@ -22,6 +22,7 @@ from provenance.errors import InputError
 from provenance.ids import parse_word, to_hex, to_word
 from provenance.merkle import Tree
 from provenance.statements import ARITY, MAX_LEVELS
+from provenance.text.shown import told
 
 FORMAT = "provenance-tensors/1"
 BLOCK = 32  # values of one row
@@ -78,7 +79,7 @@ class Tensor:
         if not self.name or not 1 <= self.rows < 2**32 or not 1 <= self.columns < 2**32:
             raise InputError(
                 "tensor has no name or an impossible shape",
-                where=self.name[:80],
+                where=told(self.name),
                 actual=f"{self.rows} x {self.columns}",
             )
         if (
@@ -87,20 +88,20 @@ class Tensor:
         ):
             raise InputError(
                 "tensor does not fit its tree",
-                where=self.name[:80],
+                where=told(self.name),
                 actual=f"{self.blocks} blocks, depth {self.depth}",
             )
         if not 0 <= self.root < FIELD_ORDER:
             raise InputError(
                 "root is not a field element",
-                where=self.name[:80],
+                where=told(self.name),
                 expected=f"< {FIELD_ORDER}",
                 actual=hex(self.root),
             )
         if self.layout is Layout.ROWS and self.blocks != self.rows * self.row_blocks:
             raise InputError(
                 "tensor has another number of blocks",
-                where=self.name[:80],
+                where=told(self.name),
                 expected=self.rows * self.row_blocks,
                 actual=self.blocks,
             )

@@ -23,6 +23,7 @@ from provenance.causes import content_cause
 from provenance.encoding import parse_json
 from provenance.errors import ProvenanceError, RejectedError, UnavailableError
 from provenance.ids import HEX_PREFIX, bare_digits
+from provenance.text.shown import quoted
 
 BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _REVERTED, _REVERT_WORDS = 3, "execution reverted"  # as geth says that a contract refused
@@ -94,15 +95,14 @@ class Reply:
             return _NO_JSON
 
     def shown(self, text: object) -> str:
-        """A text of the endpoint's on one line, without what the URL keeps secret."""
+        """A text of the endpoint's, `quoted`, without what the URL keeps secret."""
         said = str(text)
         line = " ".join(said[:_READ].split())
         if len(said) > _READ:
             line = self._without_half_a_secret(line)
         for secret in self.secrets:
             line = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "(key)", line)
-        printable = "".join(c if c.isprintable() else "?" for c in line)
-        return printable[:_SHOWN]
+        return quoted(line, _SHOWN)
 
     def _without_half_a_secret(self, line: str) -> str:
         """A text that was cut, without the beginning of a secret at its end."""
@@ -120,15 +120,18 @@ class Reply:
 class RpcError(RejectedError):
     """The endpoint's own error answer; `data` holds revert bytes if it sent any.
 
+    words: its message as people are shown it.
     is_revert: whether it says that the contract refused the call.
     """
 
-    def __init__(self, where: str, detail: Mapping[str, Any]) -> None:
+    def __init__(self, where: str, detail: Mapping[str, Any], words: str | None = None) -> None:
         message = _message(detail)
         hint = None
         if _STATE_WORDS.search(message):
             hint = "this endpoint keeps no old state: name one that does (an archive node)"
-        super().__init__("chain refused the call", where=where, actual=message, hint=hint)
+        super().__init__(
+            "chain refused the call", where=where, actual=words or quoted(message), hint=hint
+        )
         self.is_revert = _is_revert(detail)
         data = detail.get("data")
         if isinstance(data, dict):
@@ -301,17 +304,18 @@ def result_of(reply: Reply) -> Any:
             "endpoint does not speak JSON-RPC",
             where=reply.where,
             expected="a JSON object",
-            actual=reply.shown(f"{_kind(value)} {json.dumps(value)}"),
+            actual=f"{_kind(value)} {reply.shown(json.dumps(value))}",
             hint=_CHECK_URL,
         )
     if value.get("error"):
         raise _rpc_error(reply, value["error"])
     if "result" not in value:
+        members = reply.shown(", ".join(map(str, value)))
         raise UnavailableError(
             "endpoint does not speak JSON-RPC",
             where=reply.where,
             expected="`result` or `error`",
-            actual=reply.shown(f"an object with {', '.join(map(str, value)) or 'no member'}"),
+            actual="an object with " + (f"the members {members}" if value else "no member"),
             hint=_CHECK_URL,
         )
     return value["result"]
@@ -332,7 +336,7 @@ def _rpc_error(reply: Reply, problem: Any) -> RpcError:
             actual=reply.shown(json.dumps(detail["code"])),
             hint=_CHECK_URL,
         )
-    return RpcError(reply.where, {**detail, "message": reply.shown(detail.get("message"))})
+    return RpcError(reply.where, detail, reply.shown(detail.get("message")))
 
 
 def _no_json(reply: Reply) -> UnavailableError:

@@ -210,7 +210,8 @@ def _parse(url: str) -> SplitResult:
             "RPC endpoint must be http or https",
             where=_scheme(url),
             expected="http(s)://HOST[:PORT][/PATH]",
-            hint="check PROVENANCE_RPC_URL, or rpc_url of the configuration file",
+            hint="check PROVENANCE_RPC_URL, or rpc_url of the configuration file; it has no blank, "
+            "backslash or second @, and a name in another script is written as xn--..",
         )
     return parts
 

@@ -1,42 +1,69 @@
 """Where a URL leads, in the one form in which it is shown and compared.
 
-Two spellings of one endpoint would count twice in a quorum. Names are not looked up: that two of
-them lead to one machine is not known here.
+Two spellings of one endpoint would count twice in a quorum, and a URL that one parser reads
+otherwise than the next would show one host and lead to another. So a URL of which two parsers could
+make different things is none. Names are not looked up: that two of them lead to one machine is not
+known here.
 
-Source: RFC 3986, 6.2 (normalization); `inet_aton` of POSIX, which resolvers use for `127.1`.
+Source: RFC 3986, 3.2 (authority) and 6.2 (normalization); `inet_aton` of POSIX, which resolvers use
+for `127.1`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 import socket
 from urllib.parse import SplitResult, urlsplit
 
-from requests.exceptions import InvalidURL
-from requests.utils import unquote_unreserved
+import requests
+from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# No blanks, controls, backslashes, and no letters for which there are two forms of IDNA.
+_PLAIN = re.compile(r"[!-\[\]-~]+", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 
 
 def http_parts(url: str) -> SplitResult | None:
     """The parts of a URL of http or https with a host and, if it names one, a valid port.
 
-    None for anything else. The text may be attacker-controlled, and hold access keys.
+    None for anything else, and for a URL that could be read in two ways: characters outside ASCII
+    (a name in another script is written as `xn--..`), blanks, controls, a backslash, a percent sign
+    in the host, a second `@`, or one that the HTTP client reads as another scheme, host or port.
+    The text may be attacker-controlled, and hold access keys.
     """
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises where it is no port
+        port = parts.port  # raises where it is no port
     except ValueError:
         return None
-    return parts if parts.scheme in ("http", "https") and parts.hostname else None
+    host = parts.netloc.rpartition("@")[2]
+    if port is not None or host.endswith(":"):
+        host = host.rpartition(":")[0]
+    is_plain = _PLAIN.fullmatch(url) is not None and _HOST.fullmatch(host) is not None
+    if parts.scheme not in _DEFAULT_PORTS or not is_plain or parts.netloc.count("@") > 1:
+        return None
+    return parts if _asked(url) == (parts.scheme, parts.hostname, port) else None
+
+
+def _asked(url: str) -> tuple[str | None, str | None, int | None]:
+    """Scheme, host and port of a URL as the HTTP client reads it; nothing where it refuses it."""
+    try:
+        prepared = requests.Request("POST", url).prepare().url
+        read = parse_url(prepared or "")
+    except (requests.RequestException, HTTPError, ValueError):
+        return None, None, None
+    return read.scheme, (read.host or "").lower().strip("[]"), read.port
 
 
 def origin_of(parts: SplitResult) -> str:
-    """Scheme, host and port of a URL with a host and a valid port: all of it that is ever shown.
+    """Scheme, host and port of what `http_parts` returned: all of a URL that is ever shown.
 
-    Equal for spellings that differ in letter case, default port, a last dot, percent signs, scripts
-    of the same name (IDNA), or the form of an IP address.
+    Equal for spellings that differ in letter case, default port, a last dot, or the form of an IP
+    address.
     """
     host = _host(parts.hostname or "")
     if ":" in host:
@@ -48,10 +75,6 @@ def origin_of(parts: SplitResult) -> str:
 
 def _host(written: str) -> str:
     name = written.lower()
-    with contextlib.suppress(InvalidURL):
-        name = unquote_unreserved(name).lower()  # as it is done before the name is looked up
-    with contextlib.suppress(UnicodeError):  # no name of the DNS: compared as it is
-        name = name.encode("idna").decode("ascii").lower()
     name = name.rstrip(".") or name
     with contextlib.suppress(ValueError):
         found = ipaddress.ip_address(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from provenance.errors import VerificationError
 from provenance.ids import Address
@@ -11,6 +12,8 @@ from provenance.judgement.facts import ChainSnapshot
 from provenance.judgement.trust import Trust
 from provenance.log.tree import Head
 from provenance.signing import Domain, head_digest, verify_head
+
+_SIGNATURE_BYTES = 65
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,17 @@ class HeadSignatures:
         """Whether the signer signed a head. `given` is attacker-controlled."""
         if self.contract is not None:
             return self.contract(head_digest(head, self.domain), given)
-        try:
-            verify_head(head, self.domain, given, signer)
-        except VerificationError:
-            return False
-        return True
+        return len(given) == _SIGNATURE_BYTES and _is_by_key(head, self.domain, given, signer)
+
+
+@lru_cache(maxsize=4096)
+def _is_by_key(head: Head, domain: Domain, given: bytes, signer: str) -> bool:
+    """Remembered, since each attempt of a verification comes to the same heads."""
+    try:
+        verify_head(head, domain, given, signer)
+    except VerificationError:
+        return False
+    return True
 
 
 def domain_of(trust: Trust) -> Domain:

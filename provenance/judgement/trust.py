@@ -156,7 +156,9 @@ class Trust:
         )
         return [(claim, publisher) for claim, publisher in found if publisher is not None]
 
-    def key_revocations(self, snapshot: ChainSnapshot, owner: Address) -> list[SignerRevocation]:
+    def key_revocations(
+        self, snapshot: ChainSnapshot, owner: Address, block: int | None = None
+    ) -> list[SignerRevocation]:
         """The revocations of an account's key that count, the one from the earliest block first.
 
         They are its own, and those that an address of the same publisher's name made while it was a
@@ -164,10 +166,17 @@ class Trust:
         that neither counts nor takes back what it said before. Of each, the one that reaches
         furthest back stands for all.
 
+        Args:
+            block: in which the account did what is asked about. The publisher's name is that of
+                this block, so that a team which it has left or will join does not judge it; None
+                for all its names.
+
         Raises:
             UnavailableError: the chain does not answer.
         """
-        names, now = {p.name for p in self.publishers if p.address == owner}, snapshot.block.number
+        own = (p for p in self.publishers if p.address == owner)
+        names = {p.name for p in own if block is None or p.covers(block)}
+        now = snapshot.block.number
         found = [snapshot.signer_revocation(owner, owner, now)]
         for other in self.publishers:
             if other.name in names and other.address != owner:

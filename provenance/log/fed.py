@@ -10,7 +10,7 @@ from typing import Any
 
 from provenance.digest import Digest
 from provenance.errors import InputError
-from provenance.text.shown import visible
+from provenance.text.shown import told
 
 _SHAPES = ("text", "messages", "conversations", "prompt_completion", "instruction")
 _LOSS = {"all": "every token", "completion": "the completion", "assistant": "the assistant's words"}
@@ -85,7 +85,7 @@ class FedFacts:
             template = f"chat template {self.template}"
         if self.day is not None:
             template += f" with its clock at {self.day}"
-        columns = " + ".join(map(visible, self.columns))
+        columns = " + ".join(map(told, self.columns))
         earlier = ", by the first rules" if self.rules == 1 else ""
         return (
             f"fed: {columns} ({self.shape}), loss on {_LOSS[self.loss]}, {template}, "

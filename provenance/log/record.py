@@ -20,6 +20,7 @@ from provenance.encoding import canonical_json, parse_json, release_entry
 from provenance.errors import InputError
 from provenance.log.forms import TIME, Body, Field, fields_of
 from provenance.log.records import BODIES, Release
+from provenance.text.shown import told
 
 MAX_VALUES = 1 << 18
 """JSON values of a record of any length; a longer one may hold one more for each 32 bytes."""
@@ -69,7 +70,7 @@ def _check_fields(type_: str, version: Any, values: Mapping[str, Any]) -> None:
     unknown = next(name for name in values if name not in known)
     raise InputError(
         "record has an unknown field",
-        where=f"{type_}.{unknown}",
+        where=f"{type_}.{told(unknown)}",
         expected=", ".join(sorted(known)),
     )
 

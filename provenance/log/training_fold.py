@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from provenance.errors import VerificationError
 from provenance.log.earlier.records import ResumeFirst
 from provenance.log.history import EpochHistory, Placed
+from provenance.text.shown import shortened
 
 _SHOWN = 200  # characters of a foreign value in a message
 _ANCHORING = ("number", "ledger", "u_hash", "p_hash", "dataset_id", "vk_id", "log_size")
@@ -58,8 +59,7 @@ def refuse(index: int, field: str, rule: str, expected: object, actual: object) 
 
 
 def _cut(value: object) -> str:
-    text = "none" if value is None else str(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}.."
+    return "none" if value is None else shortened(str(value), _SHOWN)
 
 
 def require(placed: Placed, field: str, rule: str, expected: object) -> None:

@@ -22,6 +22,7 @@ from provenance.judgement.facts import ClaimFacts
 from provenance.judgement.trust import Publisher
 from provenance.judgement.verdict import Grade, Status, Verdict
 from provenance.text.counted import counted
+from provenance.verify.asked_once import AskedOnce
 from provenance.verify.case import MAX_ATTEMPTS, MAX_RUNS, Artifact, Case, Options, Verifier
 from provenance.verify.claims import Notes, Report
 from provenance.verify.s01_artifact import identify
@@ -81,6 +82,7 @@ def verify_artifact(
     log and evidence, at most `MAX_RUNS` of a publisher. The verdict that shows most counts, and its
     `limits` name the others: nobody is denied by somebody else's release, nor has a share in it.
     """
+    verifier = replace(verifier, reader=AskedOnce(verifier.reader))
     first = Case(artifact, verifier, options or Options(), Notes(Report()))
     with reading_once():
         judged = [_judge_run(first)]

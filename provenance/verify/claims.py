@@ -16,6 +16,7 @@ from provenance.judgement.facts import ClaimFacts, HeadFacts
 from provenance.judgement.policy import CLAIMS
 from provenance.judgement.trust import Publisher
 from provenance.judgement.verdict import Claim, Edge, Grade
+from provenance.text.shown import MOST_TOLD, place, sentence, shortened
 from provenance.verify.protocols import Difference, Sampling
 
 _MAX_DIFFERENCES = 10
@@ -112,18 +113,12 @@ class Notes:
         self._report.claims.append(Claim(id_, CLAIMS[id_], text, True, evidence=evidence))
 
     def fails(self, id_: str, error: ProvenanceError) -> None:
-        """Claim `id_` fails; the error's facts say where and how."""
-        self._report.claims.append(
-            Claim(
-                id_,
-                CLAIMS[id_],
-                error.what,
-                False,
-                where=error.where,
-                expected=error.expected,
-                actual=error.actual,
-            )
+        """Claim `id_` fails; the error's facts, which may be others' words, say where and how."""
+        where, expected, actual = map(_cut, (error.where, error.expected, error.actual))
+        claim = Claim(
+            id_, CLAIMS[id_], error.what, False, where=where, expected=expected, actual=actual
         )
+        self._report.claims.append(claim)
 
     def differs(self, id_: str, text: str, differences: Sequence[Difference]) -> None:
         """Claim `id_` fails once for each of the first ten differences."""
@@ -142,7 +137,7 @@ class Notes:
     def lacks(self, id_: str, error: MissingEvidence) -> None:
         """Claim `id_` was not checked, since evidence for it is missing; the error says which."""
         needs = error.hint or _AT_HAND
-        self.unchecked(id_, error.what, f"{error.where}; {needs}" if error.where else needs)
+        self.unchecked(id_, error.what, f"{place(error.where)}; {needs}" if error.where else needs)
         self._report.lacking.append(id_)
 
     @contextmanager
@@ -196,6 +191,15 @@ class Notes:
             annotated(edge, said(edge.parent)) if edge.kind == kind else edge
             for edge in self._report.edges
         ]
+
+
+def _cut(value: str | None) -> str | None:
+    return None if value is None else shortened(value, MOST_TOLD)
+
+
+def sentence_of(error: ProvenanceError) -> str:
+    """An error inside a sentence of ours, without its hint."""
+    return sentence(error.what, where=error.where, expected=error.expected, actual=error.actual)
 
 
 def annotated(edge: Edge, said: str) -> Edge:

@@ -54,7 +54,9 @@ def identify(subject: str, inspector: FormatInspector | None) -> Artifact:
 
 
 def require_unchanged(artifact: Artifact) -> None:
-    """Check that nobody wrote to the file while it was judged.
+    """Check that nobody wrote to the file while it was judged, as far as its size and times tell.
+
+    Writes through a mapped page leave no trace there: docs/security-model.md, Limits.
 
     Raises:
         UnavailableError: somebody did, so what was compared may not be what was hashed.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from provenance.errors import VerificationError
 from provenance.judgement.facts import ChainIdentity, ChainSnapshot
+from provenance.text.counted import counted
 from provenance.verify.case import Case
 
 
@@ -56,10 +57,11 @@ def check_agreement(case: Case) -> None:
     found = case.verifier.reader.agreement()
     if found is None:
         return
-    text = f"{found.needed} of {len(found.endpoints)} endpoints gave the same answers"
+    asked = counted(found.questions, "question")
+    text = f"{found.needed} of {counted(len(found.endpoints), 'endpoint')} gave the same answers"
     notes = "".join(f"; {note}" for note in found.notes)
     case.notes.holds(
         "chain.agreed",
-        f"{text} to all {found.questions} questions{notes}",
+        f"{text} to {asked}{notes}",
         endpoints=", ".join(found.endpoints),
     )

@@ -7,11 +7,12 @@ from contextlib import suppress
 from itertools import islice
 from typing import NoReturn
 
-from provenance.errors import InputError, NotFound, UnavailableError, VerificationError
+from provenance.errors import InputError, NotFound, VerificationError
 from provenance.ids import RunId, to_hex
-from provenance.judgement.facts import ClaimFacts, SignerRevocation
+from provenance.judgement.facts import ClaimFacts, Revocation, SignerRevocation
 from provenance.judgement.trust import Publisher
 from provenance.log.records import Release
+from provenance.text.shown import MOST_REASON, quoted, told
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import Evidence
@@ -47,7 +48,6 @@ def find_release(case: Case, chain: Chain) -> ClaimFacts:
         Pending: such a release is not final yet.
         NotFound: no trusted publisher released this digest.
         Stopped: another run than the named one released it.
-        UnavailableError: the run to follow does not release it any more.
 
     If a digest has releases by several runs of trusted publishers, each run is a case of its own
     (`Case.followed`). Of one publisher it is a revoked release, if there is any; but where the
@@ -65,14 +65,7 @@ def find_release(case: Case, chain: Chain) -> ClaimFacts:
     asked = matching if case.options.release is not None else standing
     claimants = _claimants(matching, [found for found in asked if found[0].revoked_block])
     runs = {claim.run_id: (claim, publisher) for claim, publisher in claimants}
-    followed = case.followed or claimants[0][0].run_id
-    if followed not in runs:
-        raise UnavailableError(
-            "the releases of this file changed while it was judged",
-            where=f"run {to_hex(followed)}",
-            hint="verify it again",
-        )
-    claim, publisher = runs[followed]
+    claim, publisher = runs[case.followed or claimants[0][0].run_id]
     case.notes.found_releases(claimants, claim)
     case.notes.holds(
         "release.named",
@@ -103,6 +96,11 @@ def _claimants(matching: Sequence[_Released], revoked: Sequence[_Released]) -> l
     return list(runs.values())
 
 
+def reason_of(revoked: Revocation | SignerRevocation) -> str:
+    """Why something was revoked, in the words of whoever did it (attacker-controlled)."""
+    return quoted(revoked.reason, MOST_REASON)
+
+
 def check_not_revoked(case: Case, chain: Chain, claim: ClaimFacts, index: int, what: str) -> None:
     """Record `index` of the claim's run, a `what`, was not revoked.
 
@@ -114,7 +112,7 @@ def check_not_revoked(case: Case, chain: Chain, claim: ClaimFacts, index: int, w
         if revoked is not None:
             raise VerificationError(
                 f"record {index} ({what}) was revoked in block {revoked.block_number}: "
-                f"{revoked.reason}",
+                f"{reason_of(revoked)}",
                 where=f"run {to_hex(claim.run_id)}",
             )
 
@@ -131,12 +129,13 @@ def check_key(case: Case, chain: Chain, claim: ClaimFacts) -> SignerRevocation |
         Stopped: it was made afterwards; the claim `not.revoked` says when and why.
     """
     with case.notes.guarded("not.revoked"):
-        revoked = next(iter(case.verifier.trust.key_revocations(chain.snapshot, claim.owner)), None)
+        trust, block = case.verifier.trust, claim.block_number
+        revoked = next(iter(trust.key_revocations(chain.snapshot, claim.owner, block)), None)
         if revoked is not None and claim.block_number >= revoked.from_block:
             raise VerificationError(
                 f"the key of {claim.owner} was revoked in block {revoked.block_number}, for what "
                 f"it anchored from block {revoked.from_block} on, and made this release in block "
-                f"{claim.block_number}: {revoked.reason}",
+                f"{claim.block_number}: {reason_of(revoked)}",
                 where=f"run {to_hex(claim.run_id)}",
             )
     return revoked
@@ -144,8 +143,9 @@ def check_key(case: Case, chain: Chain, claim: ClaimFacts) -> SignerRevocation |
 
 def is_in_time(case: Case, chain: Chain, claim: ClaimFacts) -> bool:
     """Whether a release was made before every block from which its owner's key is revoked."""
-    revoked = case.verifier.trust.key_revocations(chain.snapshot, claim.owner)
-    return all(claim.block_number < each.from_block for each in revoked)
+    trust, block = case.verifier.trust, claim.block_number
+    revoked = trust.key_revocations(chain.snapshot, claim.owner, block)
+    return all(block < each.from_block for each in revoked)
 
 
 def _explain_absence(
@@ -185,7 +185,7 @@ def _contradict(case: Case, chain: Chain, wanted: RunId, trusted: list[ClaimFact
         "release.named",
         VerificationError(
             f"{origin} run {to_hex(wanted)}, which released no such file",
-            where=case.artifact.name,
+            where=told(case.artifact.name),
             expected=released or "a release by a trusted publisher",
             actual=case.artifact.digest,
         ),

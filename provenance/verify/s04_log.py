@@ -27,7 +27,7 @@ from provenance.verify.protocols import Evidence
 from provenance.verify.s02_chain import Chain
 from provenance.verify.witnessed import check_witnesses
 
-_MAX_ASKED = 256  # heads of one kind of evidence that a contract is asked about
+MAX_SIGNATURES = 256  # of heads beside a log that are tried, and of those elsewhere at hand
 
 
 @dataclass(frozen=True)
@@ -209,16 +209,32 @@ def _check_heads(
         if is_prefix and (is_signed or each.head != released):
             continue  # it says nothing else than the log, whoever signed it
         asked[kind] += 1
-        if signature.contract is not None and asked[kind] > _MAX_ASKED:
+        if asked[kind] > MAX_SIGNATURES:
             continue
         if signature.is_of(each.head, each.signature, signer):
             require_prefix(each.head, claim.run_id, tree)
             is_signed = True
     if not is_signed:
         raise _unsigned(claim, candidates)
+    _require_few(asked)
     told = "" if signature.contract is None else ", a contract, by its own word at this block"
     heads = counted(len(prefixes), "head at hand is a prefix", "heads at hand are prefixes")
     return f"signed by {signer}{told}; {heads} of the log"
+
+
+def _require_few(tried: Sequence[int]) -> None:
+    """Not so many heads at hand say something else than the log that some were not looked at.
+
+    Of honest evidence none does. Whoever plants more must not cost time without end, and one that
+    was not looked at may be a fork that the run's key signed.
+    """
+    if max(tried) > MAX_SIGNATURES:
+        raise MissingEvidence(
+            f"{max(tried)} heads at hand are not of this log, and the signatures of "
+            f"{MAX_SIGNATURES} were tried",
+            where="provenance/heads.jsonl",
+            hint="name the publisher's folder alone (--evidence FOLDER)",
+        )
 
 
 def _heads_of(

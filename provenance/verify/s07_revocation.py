@@ -10,7 +10,7 @@ from provenance.judgement.facts import ClaimFacts, Revocation, SignerRevocation
 from provenance.judgement.trust import Trust
 from provenance.verify.case import Case
 from provenance.verify.s02_chain import Chain
-from provenance.verify.s03_release import check_key, check_not_revoked
+from provenance.verify.s03_release import check_key, check_not_revoked, reason_of
 from provenance.verify.s04_log import Log
 from provenance.verify.s06_lineage import Lineage
 
@@ -47,7 +47,7 @@ def _said_of_key(claim: ClaimFacts, key: SignerRevocation) -> str:
     )
     return (
         f"released in block {claim.block_number}, before the key of {claim.owner} was revoked in "
-        f"block {key.block_number}{since}: {key.reason}"
+        f"block {key.block_number}{since}: {reason_of(key)}"
     )
 
 
@@ -112,7 +112,7 @@ def _check_dataset(case: Case, chain: Chain, log: Log) -> None:
             continue
         with case.notes.guarded("not.revoked"):
             raise VerificationError(
-                f"the dataset was revoked in block {revoked.block_number}: {revoked.reason}",
+                f"the dataset was revoked in block {revoked.block_number}: {reason_of(revoked)}",
                 where=to_hex(dataset_id),
             )
 
@@ -120,7 +120,7 @@ def _check_dataset(case: Case, chain: Chain, log: Log) -> None:
 def _counts(chain: Chain, trust: Trust, owner: Address, revoked: Revocation) -> bool:
     """Whether an account was a publisher, with a key of its own, when it revoked something."""
     block = revoked.block_number
-    lost = trust.key_revocations(chain.snapshot, owner)
+    lost = trust.key_revocations(chain.snapshot, owner, block)
     return trust.publisher(owner, block) is not None and all(
         block < each.from_block for each in lost
     )

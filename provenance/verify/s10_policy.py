@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from provenance.errors import VerificationError
 from provenance.judgement.policy import Policy
-from provenance.judgement.verdict import Claim, Grade, Status
+from provenance.judgement.verdict import Grade, Status
 from provenance.text.counted import counted
+from provenance.text.shown import sentence
 from provenance.verify.case import Case
 from provenance.verify.claims import Notes, Report
 
@@ -43,7 +44,8 @@ def decide(case: Case, report: Report) -> Outcome:
         return Outcome(
             Status.VERIFIED, f"mode is warn, else the policy would deny it: {'; '.join(denials)}"
         )
-    notes.holds("policy.satisfied", f"{len(policy.require)} required claims hold")
+    required = counted(len(policy.require), "required claim holds", "required claims hold")
+    notes.holds("policy.satisfied", required)
     return Outcome(Status.VERIFIED, "every claim required by the policy holds")
 
 
@@ -56,16 +58,8 @@ def _contradicted(report: Report) -> Outcome | None:
         return Outcome(Status.REVOKED, failed[0].text)
     # The place of a difference in the file tells a reader more than a missing release.
     first = next((c for c in failed if c.id == "file.recomputed"), failed[0])
-    return Outcome(Status.FAILED, _sentence(first))
-
-
-def _sentence(claim: Claim) -> str:
-    """`where: text, expected .., actual ..`, without the parts that the claim lacks."""
-    sentence = f"{claim.where}: {claim.text}" if claim.where else claim.text
-    for name, value in (("expected", claim.expected), ("actual", claim.actual)):
-        if value:
-            sentence += f", {name} {value}"
-    return sentence
+    said = sentence(first.text, where=first.where, expected=first.expected, actual=first.actual)
+    return Outcome(Status.FAILED, said)
 
 
 def _incomplete(notes: Notes, report: Report, policy: Policy) -> Outcome | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from provenance.errors import MissingEvidence, NotFound, ProvenanceError, UnavailableError
 from provenance.judgement.verdict import Status
 from provenance.verify.case import Case
-from provenance.verify.claims import Report, Stopped
+from provenance.verify.claims import Report, Stopped, sentence_of
 from provenance.verify.s01_artifact import check_artifact, require_unchanged
 from provenance.verify.s02_chain import check_agreement, check_chain
 from provenance.verify.s03_release import Pending, check_release
@@ -107,7 +107,7 @@ def judge(case: Case, report: Report) -> Outcome:
     except Pending:
         return Outcome(Status.PENDING, "the release is on the chain but not in a final block yet")
     except ProvenanceError as error:
-        return Outcome(Status.FAILED, str(error))
+        return Outcome(Status.FAILED, sentence_of(error))
     check_agreement(case)
     return decide(case, report)
 

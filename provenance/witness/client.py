@@ -26,9 +26,11 @@ from provenance.log.witness.cosignature import Cosignature, WitnessKey
 from provenance.log.witness.note import Note, SignatureLine
 from provenance.log.witness.request import PATH, SIZE_TYPE, AddCheckpoint
 from provenance.merkle import Tree
+from provenance.text.shown import quoted
 
 MAX_ANSWER_BYTES = 64 << 10
 TIMEOUT_S = 30.0
+_MOST_SAID = 200  # bytes of a refusal in the witness's own words
 _REFUSALS: dict[int, tuple[type[ProvenanceError], str]] = {
     HTTPStatus.BAD_REQUEST: (InputError, "witness cannot read the request"),
     HTTPStatus.FORBIDDEN: (AuthError, "witness does not take the head's signature"),
@@ -143,8 +145,8 @@ def cosign(
         answer = ask(AddCheckpoint(old, tuple(tree.consistency_proof(old, size)), note))
     if answer.status != HTTPStatus.OK:
         kind, what = _REFUSALS.get(answer.status, (UnavailableError, "witness does not sign"))
-        said = answer.body[:200].decode("utf-8", "replace").strip()
-        raise kind(what, actual=f"{answer.status} {said}")
+        said = answer.body[:_MOST_SAID].decode("utf-8", "replace").strip()
+        raise kind(what, actual=f"{answer.status} {quoted(said, _MOST_SAID)}")
     return _read_signatures(answer.body, note.text, keys, latest)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from provenance.judgement.verdict import Claim, Status, Verdict
+from provenance.judgement.verdict import Claim, Edge, Grade, Status, Verdict
+from provenance.text.shown import quoted, sentence
 from provenance_api.evidence import Redaction
 from tests.support.service import StateFactory
 
@@ -59,13 +60,30 @@ def test_both_spellings_of_a_linked_folder_are_taken_out(tmp_path: Path) -> None
 
 
 def test_every_text_of_a_verdict_is_looked_at(tmp_path: Path) -> None:
-    path = f"{tmp_path}/r/x"
-    claim = Claim(
-        "log.committed", 4, path, False, needs=path, expected=path, actual=path, where=path
-    )
-    verdict = Verdict(Status.FAILED, path, {"name": "m"}, claims=(claim,))
-    redacted = Redaction((tmp_path / "r",)).verdict(verdict).to_json()
-    assert str(tmp_path) not in str(redacted)
+    path = f"{tmp_path}/r/x http://node.internal:8545"
+    claim = Claim("log.committed", 4, path, False, path, path, path, path, {"endpoints": path})
+    edge = Edge("trained_on", "a", "b", Grade.ANCHORED, path)
+    verdict = Verdict(Status.FAILED, path, {"name": "m"}, (claim,), (edge,), (path,))
+    redacted = str(Redaction((tmp_path / "r",)).verdict(verdict).to_json())
+    assert str(tmp_path) not in redacted
+    assert "internal" not in redacted
+
+
+def test_of_the_endpoints_that_agreed_their_number_is_left() -> None:
+    """The attack: a page of the service names the nodes of the operator's own network."""
+    hosts = "http://10.0.0.5:8545, https://node.corp:8545"
+    said = '3 of 3 endpoints agree; http://10.0.0.5:8545 says "see http://x.corp"'
+    redacted = Redaction(()).claim(Claim("chain.agreed", 4, said, True, evidence={"e": hosts}))
+    assert redacted.evidence == {"e": "(endpoint), (endpoint)"}
+    assert redacted.text == '3 of 3 endpoints agree; (endpoint) says "see (endpoint)"'
+
+
+@pytest.mark.parametrize("name", ["with blanks", "“quoted”", "a''b", "\u3164\u202e", "x" * 250])
+def test_a_folder_is_taken_out_also_where_a_sentence_quotes_it(tmp_path: Path, name: str) -> None:
+    at = tmp_path / name
+    for shown in (quoted(f"{at}/x", 2_000), sentence("torn", where=f"{at}/x"), str(at)):
+        redacted = Redaction((at,)).text(shown)
+        assert (tmp_path.name in redacted, "evidence" in redacted) == (False, True), redacted
 
 
 def test_a_service_reads_its_folders_by_absolute_paths(

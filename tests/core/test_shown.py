@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from provenance.errors import InputError
 from provenance.judgement.verdict import Claim, Edge, Grade, Status, Verdict
-from provenance.text.shown import quoted, visible
+from provenance.text.shown import quoted, told, visible
 from provenance_api.resolve import Answer
 from provenance_api.web.page import Pages
 from provenance_cli.judge.verdict_text import proof_verdict_text, render
@@ -36,6 +36,49 @@ def test_what_is_visible_stays() -> None:
     for text in ("modèle 7B", "模型", "نموذج", "sha256:ab..cd", "a -> b, <b>&"):
         assert visible(text) == text
     assert visible("a\x1bb\u202ec\U000e0041") == "a\\x1bb\\u202ec\\U000e0041"
+
+
+# Letters, marks and blanks that nobody sees, and that `str.isprintable` allows; and more marks on a
+# letter than any script has.
+UNSEEN = "\u3164\u115f\u1160\uffa0\u2800\u034f\ufe00\ufe0f\U000e0100\U000e01ef\u17b4\u180b\u180f"
+LOOKALIKES = "\u201d\u201c\u201e\u201f\uff02\u2033\u02ba\u02ee\u05f4\u275e\u301e\u3003\u00bb\u2019"
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+def test_two_names_that_look_alike_are_shown_differently(unseen: str) -> None:
+    assert visible(f"wit{unseen}ness") == f"wit\\{ascii(unseen)[2:-1]}ness"
+    assert visible(visible(f"wit{unseen}ness")) == visible(f"wit{unseen}ness")
+
+
+def test_marks_without_end_do_not_cover_other_lines() -> None:
+    shown = visible("a" + "\u0300" * 500)
+    assert shown.count("\u0300") == 4
+    assert visible(shown) == shown
+    assert (
+        visible("ti\u1ebf\u0301ng Vi\u1ec7t e\u0323\u0302")
+        == "ti\u1ebf\u0301ng Vi\u1ec7t e\u0323\u0302"
+    )
+
+
+@pytest.mark.parametrize("mark", [*LOOKALIKES, "''", "\u2032\u2032", "``"])
+def test_quoted_words_hold_nothing_that_looks_like_their_end(mark: str) -> None:
+    shown = quoted(f"x{mark} was recomputed in full by this verifier; base.traced {mark}")
+    assert mark not in shown
+    assert shown[1:-1].count('"') == 0
+
+
+@given(st.text(st.characters(codec=None)), st.integers(2, 90))
+def test_quoted_words_are_no_longer_than_asked_for(text: str, most: int) -> None:
+    assert len(quoted(text, most)) <= most + 2
+    assert len(quoted(text * 50, most)) <= most + 2
+    assert told(text, most) in (text, quoted(text, most))
+
+
+def test_values_that_are_no_sentence_stay_as_they_are() -> None:
+    for value in (7, "sha256:ab", "blk.0.attn_q.weight", "0x12"):
+        assert told(value) == str(value)
+    for value in ("a b", "x" * 81, "", "\u0430", "a;b"):
+        assert told(value) == quoted(value)
 
 
 @given(st.text(st.characters(codec=None)))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from provenance.judgement.verdict import Claim, Edge, Status, Verdict
+from provenance.text.counted import counted
 
 
 def _mark(claim: Claim) -> str:
@@ -36,7 +37,7 @@ def render(verdict: Verdict) -> str:
         head += " (development)"
     lines = [f"{head}  {verdict.subject['name']}: {verdict.reason}"]
     if verdict.status is Status.VERIFIED:
-        lines[0] = f"{head}{suffix}  {len(checked)} claims, {left}"
+        lines[0] = f"{head}{suffix}  {counted(len(checked), 'claim')}, {left}"
         if any(claim.id == "policy.satisfied" and claim.holds is False for claim in checked):
             lines[0] += f"; {verdict.reason}"
     for claim in sorted(verdict.claims, key=lambda c: c.step):

@@ -16,6 +16,7 @@ from provenance.log.history import Placed
 from provenance.log.record import Record
 from provenance.log.records import BODIES, Checkpoint, Merge, Quantize, Release, Sample, Step
 from provenance.log.training_fold import refuse, require
+from provenance.text.shown import told
 
 MAX_LINKS = 64  # inputs and outputs of a step together
 _TYPES = (Merge.TYPE, Quantize.TYPE, Step.TYPE, Sample.TYPE, Release.TYPE)
@@ -194,7 +195,7 @@ def _require_equal_files(placed: Placed, rule: str, one: NamedFolder, other: Nam
     """Both folders have the same files beside their weights; the first that differs is named."""
     expected, actual = one.files or {}, other.files or {}
     if (path := first_difference(expected, actual)) is not None:
-        where = f"{other.what}_files {path}"
+        where = f"{other.what}_files {told(path)}"
         refuse(placed.index, where, rule, expected.get(path), actual.get(path))
 
 

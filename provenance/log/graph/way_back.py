@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from provenance.log.graph.folders import adapter_of, base_of, merged_of
 from provenance.log.history import History, Placed
+from provenance.text.shown import quoted
+
+_MOST_WORDS = 160  # characters of a step's kind and tool
 
 
 @dataclass
@@ -61,4 +64,5 @@ def way_of(history: History, artifact: str) -> WayBack | None:
 def _told(step: Placed) -> str:
     """The kind of a step and its tool, for people; nobody can check either."""
     tool = step.fields["tool"]
-    return f"the publisher says: {step.fields['kind']} by {tool['name']} {tool['version']}"
+    words = f"{step.fields['kind']} by {tool['name']} {tool['version']}"
+    return f"the publisher says: {quoted(words, _MOST_WORDS)}"

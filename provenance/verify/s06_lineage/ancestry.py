@@ -9,7 +9,7 @@ from functools import partial
 
 from provenance.errors import MissingEvidence, ProvenanceError, UnavailableError
 from provenance.verify.case import Case
-from provenance.verify.claims import annotated
+from provenance.verify.claims import annotated, sentence_of
 from provenance.verify.s02_chain import Chain
 from provenance.verify.s04_log import Log
 from provenance.verify.s06_lineage import Lineage, edges_of
@@ -46,7 +46,9 @@ def trace_base(case: Case, chain: Chain, log: Log, lineage: Lineage) -> Ancestry
     if found.fault is not None:
         notes.fails("base.traced", found.fault)
     elif doubts:
-        lacking = MissingEvidence(f"proofs at hand are false: {doubts[0]}", hint=_TRUE_PROOFS)
+        lacking = MissingEvidence(
+            f"proofs at hand are false: {sentence_of(doubts[0])}", hint=_TRUE_PROOFS
+        )
         notes.lacks("base.traced", lacking)
     elif found.runs:
         notes.holds("base.traced", _told(found), runs=", ".join(found.runs))

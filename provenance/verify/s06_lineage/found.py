@@ -9,6 +9,7 @@ from provenance.errors import ProvenanceError, VerificationError
 from provenance.ids import Address, RunId, to_hex
 from provenance.judgement.trust import Trust
 from provenance.judgement.verdict import Claim, Edge
+from provenance.text.shown import quoted
 from provenance.verify.case import Case
 from provenance.verify.claims import Report, Stopped
 from provenance.verify.s04_log import Log
@@ -114,4 +115,4 @@ def differing(made: NamedFolder, base: NamedFolder) -> str:
         how = "was not logged there"
     elif path not in files:
         how = "is missing"
-    return f"the folder differs from the one it logged: {path} {how}"
+    return f"the folder differs from the one it logged: {quoted(path)} {how}"

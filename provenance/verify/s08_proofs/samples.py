@@ -11,7 +11,7 @@ from provenance.errors import VerificationError
 from provenance.judgement.verdict import Edge, Grade
 from provenance.log.record import Record
 from provenance.statements import kind_numbered
-from provenance.text.shown import quoted
+from provenance.text.shown import quoted, told
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import NonceOpening, SampleEvidence, Sampling
 from provenance.verify.s08_proofs.anchored import Anchored, last_sample, read_anchored
@@ -61,7 +61,7 @@ def _check_stage(run: Run, stage: Stage, record: Record, ties: dict[str, Edge]) 
 def _grade_edge(anchored: Anchored, sampling: Sampling, tie: Grade) -> None:
     """Grade the stage's edges: sampled, or less where a table is tied to its weights by less."""
     run, stage = anchored.run, anchored.stage
-    prefix = f"{stage.quantization(run.lineage)}, " if stage.quantization is not None else ""
+    prefix = f"{told(stage.quantization(run.lineage))}, " if stage.quantization is not None else ""
     untied = "" if tie.rank >= Grade.SAMPLED.rank else "; a table is not tied to the logged weights"
     note = f"{prefix}sampled: {_describe(sampling)}{untied}"
     run.case.notes.upgrade(stage.edge, Grade.least(Grade.SAMPLED, tie), note)

@@ -13,7 +13,9 @@ from provenance.artifacts.tensors import Tensor, TensorTable
 from provenance.errors import NotFound, VerificationError
 from provenance.ids import to_hex, to_word
 from provenance.judgement.verdict import Edge, Grade
+from provenance.text.shown import told
 from provenance.verify.at_hand import require_logged
+from provenance.verify.claims import sentence_of
 from provenance.verify.protocols import CommittedTensors, FormatInspector
 from provenance.verify.s08_proofs.anchored import Anchored
 from provenance.verify.s08_proofs.run import Run
@@ -59,7 +61,7 @@ def _tie(run: Run, what: str, table: TensorTable) -> Edge:
         sources = _sources(inspector, what, folder, table)
         made = run.case.verifier.prover.commit_tensors(files, sources)
     except NotFound as error:
-        return Edge(_KIND, named.name, _name(table), Grade.DECLARED, str(error))
+        return Edge(_KIND, named.name, _name(table), Grade.DECLARED, sentence_of(error))
     _check_roots(what, table, made.tensors)
     note = f"{table.size} roots recomputed from the {what} weights{_earlier(made)}"
     return Edge(_KIND, named.name, _name(table), Grade.RECOMPUTED, note)
@@ -86,7 +88,7 @@ def _check_roots(what: str, table: TensorTable, made: Sequence[Tensor]) -> None:
         if expected != actual:
             raise VerificationError(
                 f"committed root is not that of the {what} weights",
-                where=actual.name,
+                where=told(actual.name),
                 expected=to_word(expected.root),
                 actual=to_word(actual.root),
             )
@@ -106,5 +108,5 @@ def _factor(factors: Mapping[str, tuple[str, str]], name: str) -> str:
     """Name in the adapter's file of `<target>:lora_a` or `<target>:lora_b`."""
     target, _, side = name.rpartition(":")
     if target not in factors or side not in ("lora_a", "lora_b"):
-        raise VerificationError("table names a factor that the adapter lacks", where=name)
+        raise VerificationError("table names a factor that the adapter lacks", where=told(name))
     return factors[target][side == "lora_b"]

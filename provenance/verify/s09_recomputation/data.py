@@ -11,7 +11,7 @@ from provenance.log.fed import FedFacts
 from provenance.log.record import Record
 from provenance.text.counted import counted
 from provenance.verify.case import Case
-from provenance.verify.claims import Stopped
+from provenance.verify.claims import Stopped, sentence_of
 from provenance.verify.s04_log import Log
 from provenance.verify.s06_lineage import UNBOUND, Lineage
 
@@ -53,8 +53,9 @@ def _check_batches(case: Case, log: Log, lineage: Lineage) -> _Batches:
         count = checker.check_batches(log.records)
     except (NotFound, InputError, AuthError) as error:
         # What the caller has is not all there, or cannot be read: that says nothing about the run.
-        case.notes.unchecked(id_, text, str(error))
-        return _Batches(False, str(error))
+        needs = sentence_of(error) + (f" ({error.hint})" if error.hint else "")
+        case.notes.unchecked(id_, text, needs)
+        return _Batches(False, needs)
     except VerificationError as error:
         case.notes.fails(id_, error)
         return _Batches(False, "batches that are the tokens of the listed records")

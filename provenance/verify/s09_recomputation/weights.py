@@ -11,7 +11,7 @@ from provenance.artifacts.content import tensor_digests
 from provenance.errors import VerificationError
 from provenance.judgement.verdict import Grade
 from provenance.log.forms import is_number
-from provenance.text.shown import quoted
+from provenance.text.shown import quoted, told
 from provenance.verify.at_hand import require_logged
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
@@ -59,8 +59,8 @@ def check_file(case: Case, log: Log, lineage: Lineage) -> None:
         case.notes.contradicts()
         return
     how = f"recomputed {inspector.exactness(quantization)}"
-    case.notes.holds(id_, f"{text.format(quantization)}, {how}")
-    case.notes.upgrade("quantized_from", Grade.RECOMPUTED, f"{quantization}, {how}")
+    case.notes.holds(id_, f"{text.format(told(quantization))}, {how}")
+    case.notes.upgrade("quantized_from", Grade.RECOMPUTED, f"{told(quantization)}, {how}")
 
 
 def check_merge(case: Case, log: Log, lineage: Lineage) -> None:
@@ -147,7 +147,7 @@ def _adapted(inspector: FormatInspector, base: Path, log: Log, lineage: Lineage)
     if registered is not None and (strange := sorted(found.names - registered)):
         raise VerificationError(
             "a tensor is adapted that belongs to no registered module",
-            where=strange[0],
+            where=told(strange[0]),
             expected="the base's values",
             actual=f"adapted {found.by}",
         )
@@ -169,7 +169,7 @@ def _changed(base: Path, merged: Path, lineage: Lineage) -> Set[str]:
     if missing := sorted(changed - set(lineage.merge.fields["adapted"])):
         raise VerificationError(
             "merged weights differ from the base in a tensor that the log does not call adapted",
-            where=missing[0],
+            where=told(missing[0]),
             expected="the base's values",
             actual=after.get(missing[0], "absent"),
         )
@@ -184,7 +184,7 @@ def _listing_fault(adapted: Set[str], lineage: Lineage, by: str) -> Verification
     said = {True: "adapted", False: "not adapted"}
     return VerificationError(
         f"log lists other tensors as adapted than {by}",
-        where=f"merge.adapted {other[0]}",
+        where=f"merge.adapted {told(other[0])}",
         expected=said[other[0] in adapted],
         actual=said[other[0] in listed],
     )

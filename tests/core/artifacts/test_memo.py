@@ -231,3 +231,10 @@ def test_a_disk_that_refuses_ends_nothing(tmp_path: Path) -> None:
     lab.open().put(DOUBLE, INPUTS, VALUE)
     assert lab.get() is None
     assert all("results are not kept" in said for said in lab.said)
+
+
+def test_what_would_not_be_read_again_is_not_kept(tmp_path: Path) -> None:
+    lab, long = Lab(tmp_path / "memo"), {"shape": [1] * MAX_ENTRY_BYTES}
+    lab.open().put(DOUBLE, INPUTS | long, VALUE)
+    assert list(lab.folder.iterdir()) == []
+    assert (lab.get(DOUBLE, INPUTS | long), lab.said) == (None, [])

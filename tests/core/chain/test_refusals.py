@@ -247,12 +247,12 @@ REFUSALS: list[tuple[Answer, str]] = [
     (Answer(200, b""), "an empty answer"),
     (Answer(200, b'{"jsonrpc": "2.0", "res'), "sent no JSON"),
     (Answer(200, b"[" * 100_000), "sent no JSON"),
-    (Answer(200, b'"rate reached"'), 'the text "rate reached"'),
-    (Answer(200, b"[1]"), "the list [1]"),
-    (Answer(200, b"7"), "the number 7"),
-    (Answer(200, b"null"), "the value null"),
+    (Answer(200, b'"rate reached"'), "the text \"'rate reached'\""),
+    (Answer(200, b"[1]"), 'the list "[1]"'),
+    (Answer(200, b"7"), 'the number "7"'),
+    (Answer(200, b"null"), 'the value "null"'),
     (Answer(200, b"{}"), "no member"),
-    (Answer(200, b'{"jsonrpc": "2.0", "id": 1}'), "an object with jsonrpc, id"),
+    (Answer(200, b'{"jsonrpc": "2.0", "id": 1}'), 'an object with the members "jsonrpc, id"'),
     (Answer(401, b'{"error": "no such key 0123456789abcdef"}'), "no such key (key)"),
 ]
 

@@ -305,7 +305,7 @@ def test_a_base_that_a_step_made_leads_through_the_step_and_no_higher_than_ancho
     assert set(derived) == {merged(0).name, OUTSIDE}
     assert {e.child for e in derived.values()} == {PRUNED.name}
     assert {(e.grade, e.note) for e in derived.values()} == {
-        (Grade.ANCHORED, "the publisher says: prune by pruner 1.2")
+        (Grade.ANCHORED, 'the publisher says: "prune by pruner 1.2"')
     }
     assert FIRST.name in {e.parent for e in verdict.edges if e.kind == "finetuned_from"}
 

@@ -192,7 +192,7 @@ def test_fields_of_earlier_runs_are_read_and_told_apart() -> None:
 def test_what_a_publisher_wrote_stands_in_one_plain_line() -> None:
     named = FedFacts.read(FED | {"columns": ["te\nxt\x1b[32m", "\u202eb"]})
     assert str(named).isprintable()
-    assert str(named).startswith(r"fed: te\x0axt\x1b[32m + \u202eb (text)")
+    assert str(named).startswith(r'fed: "te\x0axt\x1b[32m" + "\u202eb" (text)')
     said = FedFacts.read(FED | {"special": 3, "unended": 2, "unlearned": 1}).amounts
     assert said.endswith(
         "none cut, 1 without a token to predict, 3 with special tokens in their words, "

@@ -183,7 +183,7 @@ def test_another_file_in_the_base_is_named_with_the_run_that_made_the_weights(
     said = note(verdict, NamedFolder("base", merged(0).content, files))
     assert f"run 0x{runs[0].run_id.hex()} of me made these weights" in said
     path = "vocab.txt" if "vocab.txt" in files else "config.json"
-    assert f"{path} {how}" in said
+    assert f'"{path}" {how}' in said
     (claim,) = claims(verdict, "base.traced")
     assert (claim.holds, path in claim.text) == (None, True)
     assert demanding(runs) is Status.INDETERMINATE

@@ -14,6 +14,7 @@ from pathlib import Path
 from provenance.digest import Digest
 from provenance.errors import ProvenanceError
 from provenance.progress import Progress
+from provenance.text.shown import told
 from provenance.verify.protocols import Deployed
 
 CLAIM_PREFIX = "provenance."
@@ -53,7 +54,7 @@ class Mismatch:
     def place(self) -> str:
         """Tensor, block and field, for people."""
         block = "" if self.block is None else f" block {self.block}"
-        return f"{self.tensor}{block} {self.field}"
+        return f"{told(self.tensor)}{block} {self.field}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType
 from provenance.artifacts.once import once
 from provenance.digest import open_regular
 from provenance.errors import InputError
+from provenance.text.shown import told
 from provenance.windows import FileBytes
 
 _SCALARS: dict[GGUFValueType, str] = {
@@ -224,7 +225,7 @@ def _read_fields(cursor: _Cursor, where: str) -> dict[str, Field]:
         name = cursor.text("key name")
         if name in fields:
             raise InputError("GGUF key occurs twice", where=where, actual=name[:80])
-        fields[name] = _read_value(cursor, f"{where} {name[:80]}")
+        fields[name] = _read_value(cursor, f"{where} {told(name)}")
     return fields
 
 
@@ -268,7 +269,7 @@ def _read_tensor(
     if not 1 <= dims <= _MAX_DIMS:
         raise InputError(
             "tensor has a bad number of dimensions",
-            where=f"{where} {name[:80]}",
+            where=f"{where} {told(name)}",
             expected="1..4",
             actual=dims,
         )
@@ -278,7 +279,7 @@ def _read_tensor(
         kind = GGMLQuantizationType(number)
     except ValueError as error:
         raise InputError(
-            "unknown tensor type", where=f"{where} {name[:80]}", actual=number
+            "unknown tensor type", where=f"{where} {told(name)}", actual=number
         ) from error
     return name, kind, shape, cursor.number("<Q", "tensor offset")
 
@@ -318,14 +319,14 @@ def _place(
         if shape[-1] % block or offset % alignment:
             raise InputError(
                 "tensor is not whole blocks or not aligned",
-                where=f"{where} {name[:80]}",
+                where=f"{where} {told(name)}",
                 actual=shape,
             )
         end = start + offset + math.prod(shape) // block * block_bytes
         if end > size:
             raise InputError(
                 "GGUF file is truncated",
-                where=f"{where} {name[:80]}",
+                where=f"{where} {told(name)}",
                 expected=f"at least {end} bytes",
                 actual=f"{size} bytes",
             )
@@ -340,7 +341,7 @@ def _require_disjoint(tensors: Iterable[TensorEntry], start: int, where: str) ->
         if tensor.start < previous:
             raise InputError(
                 "tensors overlap",
-                where=f"{where} {tensor.name[:80]}",
+                where=f"{where} {told(tensor.name)}",
                 expected=previous,
                 actual=tensor.start,
             )

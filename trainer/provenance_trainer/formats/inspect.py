@@ -12,6 +12,7 @@ from pathlib import Path
 from provenance.artifacts.content import TensorDigest, TensorInfo
 from provenance.digest import sha256
 from provenance.errors import InputError
+from provenance.text.shown import told
 from provenance.verify.protocols import Deployed, Difference
 from provenance_trainer.formats.deployed import DeployedFormat
 from provenance_trainer.formats.registry import FORMATS, Registry
@@ -147,7 +148,7 @@ def _digest(info: TensorInfo, data: bytes) -> TensorDigest:
 
 
 def _differing(name: str, expected: TensorDigest | None, actual: TensorDigest | None) -> Difference:
-    return Difference(name, _sha256(expected), _sha256(actual))
+    return Difference(told(name), _sha256(expected), _sha256(actual))
 
 
 def _sha256(tensor: TensorDigest | None) -> str:

@@ -17,6 +17,7 @@ from provenance.artifacts.once import known_facts
 from provenance.digest import OwnPath, open_regular, sha256
 from provenance.errors import InputError, ProvenanceError
 from provenance.progress import Progress
+from provenance.text.shown import told
 from provenance_trainer.formats.deployed import (
     DeployedFormat,
     Exactness,
@@ -219,10 +220,11 @@ def _compare_keys(expected: list[Key], header: GgufHeader) -> Iterator[Mismatch]
         kind, is_array = key.item if key.item is not None else key.kind, key.item is not None
         values = [key.value] if key.earlier is None else [key.value, key.earlier]
         if field not in [Field(kind, is_array, value) for value in values]:
-            yield Mismatch("metadata", None, name, *_shown(key.value, field))
+            yield Mismatch("metadata", None, told(name), *_shown(key.value, field))
     for name in header.fields.keys() - wanted.keys():
         if not name.startswith(FREE_PREFIXES):
-            yield Mismatch("metadata", None, name, "absent", _short(header.fields[name].value))
+            held = _short(header.fields[name].value)
+            yield Mismatch("metadata", None, told(name), "absent", held)
 
 
 def _shown(expected: Any, field: Field | None) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from provenance.log.graph.segments import segments_of
 from provenance.log.record import Record
 from provenance.log.tree import iterate_records
 from provenance.progress import Say
+from provenance.text.shown import told
 from provenance.verify.protocols import ReplayFacts
 from provenance.verify.sources.evidence import FolderSource
 from provenance_trainer.replay.compare import Agreement, Comparison
@@ -95,7 +96,7 @@ def require_near(replay: Replay) -> None:
     found = _worst(replay)
     raise VerificationError(
         "training again makes another checkpoint than the log has",
-        where=f"record {found.index} {found.name}",
+        where=f"record {found.index} {told(found.name)}",
         expected="the logged " + ", ".join(found.differs),
         actual=str(found.distance or "others; the logged ones are not at hand"),
     )

@@ -23,6 +23,7 @@ from safetensors.numpy import load_file
 
 from provenance.errors import InputError
 from provenance.log.history import Placed
+from provenance.text.shown import told
 from provenance_trainer.record.checkpoints import ADAPTER_WEIGHTS, CheckpointDigests
 
 BOUND = 0.01
@@ -93,7 +94,7 @@ class Comparison:
         return found
 
     def __str__(self) -> str:
-        what = f"{self.name} (record {self.index}): {self.agreement}"
+        what = f"{told(self.name)} (record {self.index}): {self.agreement}"
         if self.agreement is Agreement.EXACT:
             return what
         return f"{what}; other {', '.join(self.differs)}; {self.distance or 'not at hand'}"

@@ -16,6 +16,7 @@ from provenance.log.record import Record
 from provenance.order import epoch_order
 from provenance.progress import Say
 from provenance.text.counted import counted
+from provenance.text.shown import told
 from provenance_trainer.record.checkpoints import folder_of, verify_checkpoint
 from provenance_trainer.replay.again import Replayed
 from provenance_trainer.replay.compare import Agreement
@@ -140,5 +141,5 @@ def _is_logged(run: Path, checkpoint: Placed, say: Say) -> bool:
 
 
 def _start(segment: Segment) -> str:
-    start = "the seed" if segment.start is None else str(segment.start.fields["path"])[:80]
+    start = "the seed" if segment.start is None else told(segment.start.fields["path"])
     return f"from {start}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from provenance.errors import InputError, NotFound, VerificationError
 from provenance.judgement.verdict import Claim, Status
+from provenance.text.shown import sentence
 from provenance_zk.audits.statement_file import Statement
 
 CLAIMS = {
@@ -79,6 +80,4 @@ class Judgement:
 
 
 def _why(failed: Claim) -> str:
-    named = (("expected", failed.expected), ("actual", failed.actual))
-    facts = ", ".join([failed.text, *(f"{name} {value}" for name, value in named if value)])
-    return f"{failed.where}: {facts}" if failed.where else facts
+    return sentence(failed.text, where=failed.where, expected=failed.expected, actual=failed.actual)

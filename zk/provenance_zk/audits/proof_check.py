@@ -30,6 +30,7 @@ from provenance.errors import InputError, NotFound, VerificationError
 from provenance.ids import KeyId, to_hex
 from provenance.judgement.trust import Trust
 from provenance.judgement.verdict import Verdict
+from provenance.text.shown import MOST_REASON, quoted
 from provenance_zk.audits.chain_witness import ChainWitness
 from provenance_zk.audits.judgement import Judgement
 from provenance_zk.audits.sorted_proofs import words_of
@@ -256,7 +257,7 @@ class ProofJudge:
             return
         name, revocation = str(witness.dataset_id), witness.revocation()
         if revocation is not None:
-            block, reason = revocation.block_number, revocation.reason
+            block, reason = revocation.block_number, quoted(revocation.reason, MOST_REASON)
             text = f"the dataset was revoked in block {block}: {reason}"
             judgement.add("not.revoked", text, False, where=name)
             return

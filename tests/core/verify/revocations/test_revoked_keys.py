@@ -165,6 +165,26 @@ def test_who_left_the_team_cannot_undo_what_they_said_in_it() -> None:
     assert "laptop stolen" in verdict.reason
 
 
+def test_a_team_judges_nothing_that_the_account_released_for_another_one() -> None:
+    """The attack: it moved to another team, and the one it left says that its key was lost."""
+    run = MemoryRun()
+    block, me = released_in(run), run.trust.publishers[0]
+    elsewhere = replace(me, name="other team")
+    sibling = Publisher(SIBLING, "me")
+    for here, there, status in (
+        (replace(me, to_block=block - 1), replace(elsewhere, from_block=block), Status.VERIFIED),
+        (replace(me, from_block=block + 1), replace(elsewhere, to_block=block), Status.VERIFIED),
+        (replace(me, to_block=block), replace(elsewhere, from_block=block + 1), Status.REVOKED),
+    ):
+        moved = MemoryRun()
+        assert released_in(moved) == block
+        moved.trust = replace(moved.trust, publishers=(here, there, sibling))
+        moved.chain.revoke_signer(SIBLING, OWNER, 0, "spite")
+        assert judged_after(moved).status is status, (here, there)
+        moved.chain.revoke_signer(OWNER, OWNER, 0, "lost")  # its own word counts everywhere
+        assert judged_after(moved).status is Status.REVOKED
+
+
 def test_of_each_time_in_the_team_counts_what_was_said_in_it() -> None:
     """Not what the account said before it joined, or between."""
     run, said = MemoryRun(), []
