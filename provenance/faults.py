@@ -21,6 +21,10 @@ class Faults(ConfigError):
         super().__init__(f"{len(faults)} faults found, nothing was spent")
         self.faults = tuple(faults)
 
+    def __reduce__(self) -> tuple[type[Faults], tuple[tuple[ProvenanceError, ...]]]:
+        """How it passes from process to process."""
+        return type(self), (self.faults,)
+
     def __str__(self) -> str:
         lines = [f"  {number}. {fault}" for number, fault in enumerate(self.faults, 1)]
         return "\n".join([f"{self.what}:", *lines])

@@ -42,9 +42,8 @@ def row(records: list[Record], run: Path, segment: int, material: Material) -> s
         found = replay_run(records, [run], [segment], material, silent)
     except ProvenanceError as error:
         return str(error)
-    (one,) = found.replayed
-    worst = next(c for c in one.comparisons if c.agreement is found.agreement)
-    return f"{found.agreement}" + (f" ({worst.distance})" if worst.distance else "")
+    distance = found.worst.distance
+    return f"{found.agreement}" + (f" ({distance})" if distance else "")
 
 
 def main(run: Path, dataset: Path, base: str, segment: int) -> None:

@@ -15,6 +15,7 @@ from provenance.log.fold import read_history
 from provenance.log.graph.segments import segments_of
 from provenance.log.tree import read_records
 from provenance.settings import Settings
+from provenance.text.shown import told
 from provenance_cli.judge.question import segments_wanted
 from provenance_cli.options import Json, RunDir
 from provenance_cli.output import note, result
@@ -26,7 +27,7 @@ app = typer.Typer(
     help="Train segments of a run again, and compare with its log.",
 )
 
-EXIT_CODES = {"exact": 0, "different": 1, "close": 3}
+EXIT_CODES = {"exact": 0, "different": 1, "close": 3, "unknown": 3}
 
 
 @app.callback()
@@ -55,11 +56,12 @@ def replay(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Train segments of RUN again with its logged batches, each in a fresh process.
+    """Train segments of RUN again with its logged batches, in fresh processes.
 
     A segment lies between two checkpoints. What comes out is `exact` (weights,
     optimizer and random generators have the logged bits; exit code 0), `close` (within
-    a hundredth of the segment's way; exit code 3) or `different` (exit code 1).
+    a hundredth of the segment's way; exit code 3), `unknown` (other bits, and how far
+    off is not known; exit code 3) or `different` (exit code 1).
     """
     from provenance_trainer.replay.process import Material
     from provenance_trainer.replay.run import drawn, replay_run
@@ -74,7 +76,7 @@ def replay(
     note(f"{count} segments; nonce {chosen} draws {', '.join(map(str, numbers))}")
     material = Material(with_data, base or _base_of(folder), Settings.load())
     found = replay_run(records, [run], numbers, material, note)
-    lines = [f"segment {one.segment}: {c}" for one in found.replayed for c in one.comparisons]
+    lines = [f"segment {one.number}: {c}" for one in found.outcomes for c in one.comparisons]
     summary = f"{len(numbers)} of {count} segments trained again: {found.agreement}"
     value = {
         "format": "provenance-replay/1",
@@ -96,5 +98,16 @@ def _nonce(text: str) -> Word:
 
 
 def _base_of(folder: RunFolder) -> str:
-    """The base that the run was trained with, as its folder says; it is compared with the log."""
-    return str(read_json(folder.info).get("base"))
+    """The base beside the run, as its folder says; it is compared with the log.
+
+    Raises:
+        InputError: the folder names none that is here. Nothing is fetched because it names it.
+    """
+    named = read_json(folder.info).get("base")
+    if not isinstance(named, str) or not Path(named).is_dir():
+        raise InputError(
+            "the run's base model is not at hand",
+            where=told(named),
+            hint="name it with --base",
+        )
+    return named

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from provenance.errors import VerificationError
+from provenance.errors import NotFound, VerificationError
 from provenance.log.history import History, Placed
+from provenance.text.shown import told
 
 _SAVED = "checkpoint-"
 """How Trainer names the folders that training can go on from."""
@@ -48,7 +49,7 @@ class Segment:
         return {(b.fields["step"], b.fields["micro"]): b for b in self.batches}
 
     def __str__(self) -> str:
-        return f"segment {self.number} (steps {self.first} to {self.last})"
+        return f"steps {self.first} to {self.last}"
 
 
 def joined(segments: Sequence[Segment]) -> Segment:
@@ -70,25 +71,28 @@ def segments_of(history: History) -> tuple[Segment, ...]:
     """All segments of a run, in order. Together they hold every live batch, once.
 
     Raises:
+        NotFound: the training has not ended.
         VerificationError: there is no checkpoint, the last one does not cover the last batch, or
-            several processes trained, whose batches no single one can feed again.
+            one is called by another step than its own.
     """
-    final = history.final_checkpoint
-    several = next((b for b in history.batches if b.fields["rank"] != 0), None)
-    if several is not None:
-        raise VerificationError(
-            "several processes trained this run, which cannot be replayed yet",
-            where=f"record {several.index} rank",
-            expected=0,
-            actual=several.fields["rank"],
+    if history.close is None or history.seed is None:
+        raise NotFound(
+            "the run's training has not ended, so it cannot be done again",
+            hint="end it: the same `provenance train` again",
         )
+    final = history.final_checkpoint
     found: list[Segment] = []
     start: Placed | None = None
+    taken = 0
     for checkpoint in history.checkpoints:
-        if checkpoint is not final and not is_resumable(checkpoint):
+        if is_resumable(checkpoint):
+            _require_own_name(checkpoint, start)
+        elif checkpoint is not final:
             continue
-        low = -1 if start is None else start.index
-        batches = tuple(b for b in history.batches if low < b.index < checkpoint.index)
+        end = taken
+        while end < len(history.batches) and history.batches[end].index < checkpoint.index:
+            end += 1
+        batches, taken = history.batches[taken:end], end
         if not batches and found:  # the same state again: the adapter that is shipped
             last = found.pop()
             found.append(Segment(last.number, last.start, (*last.ends, checkpoint), last.batches))
@@ -96,3 +100,19 @@ def segments_of(history: History) -> tuple[Segment, ...]:
             found.append(Segment(len(found), start, (checkpoint,), batches))
         start = checkpoint
     return tuple(found)
+
+
+def _require_own_name(checkpoint: Placed, before: Placed | None) -> None:
+    """A checkpoint's folder is called by its step, and each is of a later step than the one before.
+
+    Else a log could name an earlier state in the place of what its batches made.
+    """
+    step = checkpoint.fields["step"]
+    least = 1 if before is None else int(before.fields["step"]) + 1
+    if checkpoint.fields["path"] != f"{_SAVED}{step}" or step < least:
+        raise VerificationError(
+            "checkpoint is called by another step than its own, or comes after a later one",
+            where=f"record {checkpoint.index}",
+            expected=f"{_SAVED}N of step N, {least} or more",
+            actual=f"{told(checkpoint.fields['path'])} of step {step}",
+        )

@@ -20,6 +20,11 @@ from tests.cli.conftest import Outcome, make_environment, run_cli
 from tests.support.chain import TINY_MODEL_KEYS
 from tests.support.places import EXAMPLES
 
+# Whoever runs these tests in the background ignores SIGINT, and children would, too.
+COMMAND = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from provenance_cli.main import main; main()"
+)
 # It becomes the prover, so the number that it writes is that of the prover's process.
 PROGRAM = """#!/bin/sh
 echo "$1 $$" >> {starts}
@@ -68,7 +73,7 @@ class Place:
     def interrupt_publish(self) -> int:
         """Press Ctrl-C as soon as a prover has started; returns the exit code."""
         before = len(self.starts())
-        command = [str(Path(sys.executable).with_name("provenance")), *map(str, self.publish)]
+        command = [sys.executable, "-c", COMMAND, *map(str, self.publish)]
         process = subprocess.Popen(
             command,
             env=os.environ | self.environment,

@@ -35,25 +35,22 @@ _VARIABLES = (
 _CAPABILITIES = ("DEFAULT", "AVX2", "AVX512")
 _REPEATED = ("MKL_CBWR", "ONEDNN_MAX_CPU_ISA")
 _PLAIN = re.compile(r"[A-Za-z0-9_,]{1,40}")
+_MOST_THREADS = 256
 _MOST = 200  # letters of a value
 _CPUINFO = Path("/proc/cpuinfo")
 
 
-def make_deterministic(threads: int | None = None) -> None:
+def make_deterministic() -> None:
     """Make torch compute the same bits each time, or raise an error where it cannot.
 
     This is about the whole process. On a GPU it must come before the first computation there.
-
-    Args:
-        threads: CPU threads, on which the order of additions depends; None for as many as there
-            would be.
     """
     # cuBLAS reads it when it is first used. Without a workspace of its own it is not repeatable.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
-    torch.set_num_threads(threads or torch.get_num_threads())
+    torch.set_num_threads(torch.get_num_threads())  # fixed from here on
 
 
 def stack(*, deterministic: bool) -> dict[str, Any]:
@@ -96,20 +93,22 @@ def threads_of(environment: Mapping[str, Any]) -> int | None:
     None if it says none, or nonsense.
     """
     threads = _said(environment).get("threads")
-    return threads if type(threads) is int and 0 < threads <= 1024 else None
+    return threads if type(threads) is int and 0 < threads <= _MOST_THREADS else None
 
 
 def variables_of(environment: Mapping[str, Any]) -> dict[str, str]:
     """Variables for a process that computes as a run's `environment` (attacker-controlled) says.
 
-    Torch takes them when it is imported. A processor can do without newer instructions, not with
-    those that it lacks.
+    Torch takes them when it is imported. It does not ask whether the processor has the
+    instructions, so no more are named than this process has.
     """
     said = _said(environment)
     capability, variables = said.get("capability"), said.get("variables")
     found = {}
-    if capability in _CAPABILITIES:
-        found["ATEN_CPU_CAPABILITY"] = str(capability).lower()
+    own = torch.backends.cpu.get_cpu_capability()
+    if capability in _CAPABILITIES and own in _CAPABILITIES:
+        lower = min(capability, own, key=_CAPABILITIES.index)
+        found["ATEN_CPU_CAPABILITY"] = lower.lower()
     for name in _REPEATED:
         value = variables.get(name) if isinstance(variables, dict) else None
         if isinstance(value, str) and _PLAIN.fullmatch(value):

@@ -6,8 +6,8 @@ before they are used, and the batches that are fed with the logged ones while th
 
 from __future__ import annotations
 
-import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,8 @@ from peft import get_peft_model_state_dict
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from provenance.dataset.committed import CommittedDataset
-from provenance.errors import InputError, NotFound, VerificationError
+from provenance.errors import InputError, NotFound, ProvenanceError, VerificationError
 from provenance.ids import to_hex
-from provenance.layout import read_json
 from provenance.log.fed import FedFacts
 from provenance.log.graph.folders import base_of, binds_files
 from provenance.log.graph.segments import Segment, is_resumable
@@ -39,6 +38,7 @@ from provenance_trainer.record.checkpoints import (
 from provenance_trainer.record.determinism import threads_of
 from provenance_trainer.record.sampler import CommittedSampler, EpochOrders
 from provenance_trainer.replay.compare import (
+    Agreement,
     Comparison,
     Distance,
     Weights,
@@ -46,9 +46,8 @@ from provenance_trainer.replay.compare import (
     distance_of,
     load_weights,
 )
+from provenance_trainer.replay.start import make_start, state_at
 from provenance_trainer.run.train import PreparedRun, prepare_run
-
-_STATE = "trainer_state.json"
 
 
 @dataclass(frozen=True)
@@ -57,32 +56,33 @@ class Work:
 
     opening, segment: of the log (attacker-controlled).
     seed: the run's 32 bytes, which order its epochs.
-    folder: the run's, which holds its checkpoints (attacker-controlled).
+    folders: the run's, which hold its checkpoints (attacker-controlled); the first one holds the
+        starting checkpoint.
     scratch: an empty folder of the caller's.
     """
 
     opening: Record
     seed: bytes
     segment: Segment
-    folder: Path
+    folders: Sequence[Path]
     scratch: Path
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a segment came to.
+    """What training again came to: a comparison of each end, up to the first that is not exact.
 
     seconds: of training.
     """
 
-    segment: int
-    steps: int
     comparisons: tuple[Comparison, ...]
     seconds: float
 
 
 def replay_segment(work: Work, base: BaseModel, dataset: CommittedDataset, say: Say) -> Replayed:
-    """Train a segment again, and compare each checkpoint that the log has at its end.
+    """Train a segment again, and compare each checkpoint that the log has at its ends.
+
+    It stops at the first that is not exact: what comes after it follows from another state.
 
     Args:
         base, dataset: the auditor's own.
@@ -95,27 +95,39 @@ def replay_segment(work: Work, base: BaseModel, dataset: CommittedDataset, say: 
     """
     config = _config(work, dataset)
     _require_logged(work.opening, base, dataset)
-    start = _start(work)
-    run = prepare_run(
-        config, base, dataset, _day(work.opening), threads_of(work.opening.fields["environment"])
-    )
-    first = load_weights(start) if start is not None else _weights_of(run)
+    threads = threads_of(work.opening.fields["environment"])
+    run = prepare_run(config, base, dataset, _day(work.opening), threads)
+    again, start = Again(work, run, _weights_of(run)), None
+    if work.segment.start is not None:
+        state = state_at(work.segment.first - 1, len(dataset), config)
+        start = make_start(work, work.segment.start, again.first, state)
+        again.first = load_weights(start)
     trainer, orders = run.trainer, EpochOrders(work.seed, len(dataset))
     trainer.sampler = CommittedSampler(orders, batch_size=config.per_device_train_batch_size)
-    follow = _Follow(work, dataset, trainer.sampler, say)
+    follow = Follow(again, dataset, trainer.sampler, say)
     trainer.add_callback(follow)
     began = time.monotonic()
     if work.segment.batches:
-        trainer.train(resume_from_checkpoint=None if start is None else str(start))
+        _train(run, start)
     seconds = time.monotonic() - began
-    follow.require_all_fed()
-    found = [
-        compare(end, made := _made(work, run, end), _distance(work, end, made, first))
-        for end in work.segment.ends
-    ]
-    return Replayed(
-        work.segment.number, work.segment.last - work.segment.first + 1, tuple(found), seconds
-    )
+    if len(again.found) == len(work.segment.ends) - again.shipped:
+        follow.require_all_fed()
+        again.ship()
+    return Replayed(tuple(again.found), seconds)
+
+
+def _train(run: PreparedRun, start: Path | None) -> None:
+    """Train. What the libraries refuse is said of this machine, and accuses nobody."""
+    try:
+        run.trainer.train(resume_from_checkpoint=None if start is None else str(start))
+    except ProvenanceError:
+        raise
+    except Exception as error:
+        raise NotFound(
+            "training cannot be done again here",
+            where="the seed" if start is None else start.name,
+            actual=" ".join(f"{type(error).__name__}: {error}".split())[:300],
+        ) from error
 
 
 def _config(work: Work, dataset: CommittedDataset) -> TrainConfig:
@@ -170,30 +182,6 @@ def _require_logged(opening: Record, base: BaseModel, dataset: CommittedDataset)
     base_of(opening).require(base.dir)
 
 
-def _start(work: Work) -> Path | None:
-    """A copy of the starting checkpoint that is as logged; None if the segment starts from the
-    seed.
-    """
-    placed = work.segment.start
-    if placed is None:
-        return None
-    source = folder_of(work.folder, placed.fields["path"])
-    if not source.is_dir():
-        raise NotFound("no such checkpoint", where=str(source), hint="replay from an earlier one")
-    copy = work.scratch / source.name
-    shutil.copytree(source, copy, symlinks=True)
-    verify_checkpoint(copy, placed.record)
-    step = read_json(copy / _STATE).get("global_step")
-    if step != placed.fields["step"]:
-        raise VerificationError(
-            "checkpoint is of another step than its record says",
-            where=f"{source / _STATE} global_step",
-            expected=placed.fields["step"],
-            actual=step,
-        )
-    return copy
-
-
 def _weights_of(run: PreparedRun) -> Weights:
     return {
         name: tensor.detach().float().cpu().numpy().copy()
@@ -201,35 +189,65 @@ def _weights_of(run: PreparedRun) -> Weights:
     }
 
 
-def _made(work: Work, run: PreparedRun, end: Placed) -> CheckpointDigests:
-    """What was made in place of a logged checkpoint."""
-    again = _again(work, end)
-    if not is_resumable(end):
-        ship_adapter(run.model, run.base.name, again)
-    return checkpoint_digests(again)
+class Again:
+    """What is trained again, and how it compares so far.
 
+    first: the weights that the segment begins with.
+    """
 
-def _again(work: Work, end: Placed) -> Path:
-    return folder_of(work.scratch / "again", end.fields["path"])
+    def __init__(self, work: Work, run: PreparedRun, first: Weights) -> None:
+        self.work, self.first = work, first
+        self.found: list[Comparison] = []
+        self._run = run
 
+    @property
+    def shipped(self) -> bool:
+        """Whether the segment ends with the shipped adapter."""
+        return not is_resumable(self.work.segment.ends[-1])
 
-def _distance(work: Work, end: Placed, made: CheckpointDigests, start: Weights) -> Distance | None:
-    """How far the weights are from the logged ones; None if these are not at hand as logged."""
-    if str(made.weights) == end.fields["weights"] or not is_resumable(end):
-        return None
-    logged = folder_of(work.folder, end.fields["path"])
-    try:
-        verify_checkpoint(logged, end.record)
-        return distance_of(load_weights(_again(work, end)), load_weights(logged), start)
-    except (VerificationError, InputError, OSError):
+    def end_at(self, step: int) -> Placed | None:
+        """The checkpoint of training that the log has at a step, if the segment ends with it."""
+        ends = self.work.segment.ends
+        return next((e for e in ends if is_resumable(e) and e.fields["step"] == step), None)
+
+    def saved(self, end: Placed) -> bool:
+        """Compare what Trainer has just saved; returns whether it is exact."""
+        name = f"checkpoint-{end.fields['step']}"
+        return self._compare(end, Path(self._run.config.output_dir) / name)
+
+    def ship(self) -> None:
+        """Make the adapter that is shipped, and compare it, if the segment ends with it."""
+        if self.shipped and all(c.agreement is Agreement.EXACT for c in self.found):
+            folder = self.work.scratch / "shipped"
+            ship_adapter(self._run.model, self._run.base.name, folder)
+            self._compare(self.work.segment.ends[-1], folder)
+
+    def _compare(self, end: Placed, folder: Path) -> bool:
+        made = checkpoint_digests(folder)
+        self.found.append(compare(end, made, self._distance(end, folder, made)))
+        return self.found[-1].agreement is Agreement.EXACT
+
+    def _distance(self, end: Placed, folder: Path, made: CheckpointDigests) -> Distance | None:
+        """How far the weights are from the logged ones; None if these are not at hand."""
+        if str(made.weights) == end.fields["weights"]:
+            return None
+        for run in self.work.folders:
+            logged = folder_of(run, end.fields["path"])
+            try:
+                verify_checkpoint(logged, end.record)
+                return distance_of(load_weights(folder), load_weights(logged), self.first)
+            except (VerificationError, InputError, OSError):
+                continue
         return None
 
 
 @dataclass
-class _Follow(TrainerCallback):
-    """Compares each batch with the logged one, saves where the log did, and stops at the end."""
+class Follow(TrainerCallback):
+    """Compares each batch with the logged one, and each checkpoint; stops at the segment's end, or
+    where the state is not the logged one.
+    """
 
-    work: Work
+    again: Again
     dataset: CommittedDataset
     sampler: CommittedSampler
     say: Say
@@ -238,7 +256,8 @@ class _Follow(TrainerCallback):
     micro: int = 0
 
     def __post_init__(self) -> None:
-        self.fed = dict(self.work.segment.fed)
+        self.segment = self.again.work.segment
+        self.fed = dict(self.segment.fed)
         self.capture = BatchCapture(self._compare)
         self.began = time.monotonic()
 
@@ -291,14 +310,21 @@ class _Follow(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Save where the log has a checkpoint, and stop at the segment's end."""
-        done, segment = state.global_step, self.work.segment
-        saved = {end.fields["step"] for end in segment.ends if is_resumable(end)}
-        control.should_save = done in saved
+        done, segment = state.global_step, self.segment
+        control.should_save = self.again.end_at(done) is not None
         if done >= segment.last:
             control.should_training_stop = True
         spent = time.monotonic() - self.began
         left = spent / (done - segment.first + 1) * (segment.last - done)
         self.say(f"{segment}: step {done} of {segment.last}, about {left:.0f} s left")
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Compare what was saved; what follows from another state says nothing."""
+        end = self.again.end_at(state.global_step)
+        if end is not None and not self.again.saved(end):
+            control.should_training_stop = True
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

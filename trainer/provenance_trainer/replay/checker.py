@@ -18,7 +18,7 @@ from provenance.progress import Say
 from provenance.text.shown import told
 from provenance.verify.protocols import ReplayFacts
 from provenance.verify.sources.evidence import FolderSource
-from provenance_trainer.replay.compare import Agreement, Comparison
+from provenance_trainer.replay.compare import Agreement
 from provenance_trainer.replay.process import Material
 from provenance_trainer.replay.run import Replay, drawn, replay_run
 
@@ -58,7 +58,7 @@ class TrainingReplay:
             numbers = drawn(count, min(self._wanted, count), nonce)
         replay = replay_run(records, folders, numbers, self._material, self._say)
         require_near(replay)
-        far = None if replay.agreement is Agreement.EXACT else str(_worst(replay))
+        far = None if replay.agreement is Agreement.EXACT else str(replay.worst)
         return ReplayFacts(count, len(numbers), far)
 
     def _find(self, opening: Record) -> list[Path]:
@@ -80,11 +80,6 @@ def _first(folder: RunFolder) -> Record | None:
         return None  # somebody else's damaged folder must not hide the run's
 
 
-def _worst(replay: Replay) -> Comparison:
-    each = [found for one in replay.replayed for found in one.comparisons]
-    return next(found for found in each if found.agreement is replay.agreement)
-
-
 def require_near(replay: Replay) -> None:
     """Check that no checkpoint that was trained again is `different`.
 
@@ -93,10 +88,10 @@ def require_near(replay: Replay) -> None:
     """
     if replay.agreement is not Agreement.DIFFERENT:
         return
-    found = _worst(replay)
+    found = replay.worst
     raise VerificationError(
         "training again makes another checkpoint than the log has",
         where=f"record {found.index} {told(found.name)}",
         expected="the logged " + ", ".join(found.differs),
-        actual=str(found.distance or "others; the logged ones are not at hand"),
+        actual=found.distance,
     )

@@ -1,10 +1,10 @@
 """How far weights that were trained again agree with those of the log.
 
-| class | what was found |
-|---|---|
-| `exact` | weights, optimizer, scheduler and random generators have the logged bits |
-| `close` | the weights are within `BOUND` of the logged ones |
-| `different` | they are not, or nobody can say, since the logged weights are not at hand |
+    exact      weights, optimizer, scheduler and random generators have the logged bits
+    close      the weights are within `BOUND` of the logged ones
+    unknown    other bits, but how far off is not known: the logged weights are not at hand, only
+               the states beside equal weights differ, or the log leaves one out
+    different  the weights are farther off
 
 The distance is that of replayed and logged weights, in lengths of the way that the segment went.
 1 is the distance of an adapter that the segment did not train at all.
@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file
+import torch
+from safetensors.torch import load_file
 
 from provenance.errors import InputError
 from provenance.log.history import Placed
@@ -38,6 +39,7 @@ class Agreement(StrEnum):
 
     EXACT = "exact"
     CLOSE = "close"
+    UNKNOWN = "unknown"
     DIFFERENT = "different"
 
     @classmethod
@@ -97,7 +99,8 @@ class Comparison:
         what = f"{told(self.name)} (record {self.index}): {self.agreement}"
         if self.agreement is Agreement.EXACT:
             return what
-        return f"{what}; other {', '.join(self.differs)}; {self.distance or 'not at hand'}"
+        how = f"other {', '.join(self.differs)}"
+        return f"{what}; {how}; {self.distance or 'how far off is not known'}"
 
 
 def compare(placed: Placed, made: CheckpointDigests, distance: Distance | None) -> Comparison:
@@ -110,13 +113,16 @@ def compare(placed: Placed, made: CheckpointDigests, distance: Distance | None) 
     differs = tuple(part for part in _PARTS if _differs(placed, made, part))
     agreement = Agreement.EXACT
     if differs:
-        near = distance is not None and distance.way <= BOUND
-        agreement = Agreement.CLOSE if near else Agreement.DIFFERENT
+        agreement = Agreement.UNKNOWN if distance is None else _class_of(distance)
     fields = placed.fields
     distance = distance if differs else None
     return Comparison(
         placed.index, fields["step"], fields["path"][:80], agreement, differs, distance
     )
+
+
+def _class_of(distance: Distance) -> Agreement:
+    return Agreement.CLOSE if distance.way <= BOUND else Agreement.DIFFERENT
 
 
 def _differs(placed: Placed, made: CheckpointDigests, part: str) -> bool:
@@ -133,18 +139,16 @@ def load_weights(folder: Path) -> Weights:
     """The adapter of a folder whose digest was compared before, by tensor, as float32.
 
     Raises:
-        InputError: no safetensors file, or a tensor of another type.
+        InputError: no safetensors file, or a tensor of another type than float32 and bfloat16.
     """
+    file = folder / ADAPTER_WEIGHTS
     try:
-        found = load_file(folder / ADAPTER_WEIGHTS)
+        found = load_file(file)
     except Exception as error:
-        raise InputError(
-            "cannot read weights", where=str(folder / ADAPTER_WEIGHTS), actual=error
-        ) from error
-    other = next((name for name, value in found.items() if value.dtype != np.float32), None)
-    if other is not None:
-        raise InputError("not float32", where=f"{folder} {other}", actual=found[other].dtype)
-    return found
+        raise InputError("cannot read weights", where=str(file), actual=error) from error
+    if any(value.dtype not in (torch.float32, torch.bfloat16) for value in found.values()):
+        raise InputError("weights are neither float32 nor bfloat16", where=str(file))
+    return {name: value.float().numpy() for name, value in found.items()}
 
 
 def distance_of(made: Weights, logged: Weights, start: Weights) -> Distance | None:

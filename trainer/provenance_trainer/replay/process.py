@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.saltstore import load_key
-from provenance.errors import InternalError, ProvenanceError, UnavailableError
+from provenance.errors import InternalError, NotFound, ProvenanceError
 from provenance.log.graph.segments import Segment
 from provenance.log.record import Record
 from provenance.progress import Say
@@ -39,49 +39,54 @@ class Material:
 class Task:
     """A segment to train again. opening, seed, segment: of the log (attacker-controlled).
 
-    folder: of the run.
+    folders: of the run, the one with the starting checkpoint first.
     """
 
     opening: Record
     seed: bytes
     segment: Segment
-    folder: Path
+    folders: Sequence[Path]
 
 
 def replay_apart(task: Task, material: Material, say: Say) -> Replayed:
     """Train a segment again in a process of its own; raises what `replay_segment` raises.
 
     Raises:
-        UnavailableError: the process ended without a result, such as for want of memory.
+        NotFound: the process ended without a result, such as for want of memory.
     """
     context = multiprocessing.get_context("spawn")
-    mine, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(task, material, theirs), daemon=True)
-    with _environment(variables_of(task.opening.fields["environment"])):
-        process.start()
-    theirs.close()
-    try:
-        while True:
-            told = mine.recv()
-            if isinstance(told, str):
-                say(told)
-            elif isinstance(told, ProvenanceError):
-                raise told
-            else:
-                assert isinstance(told, Replayed)
-                return told
-    except EOFError as error:
-        process.join()
-        raise UnavailableError(
-            "the process that trains again ended without a result",
-            where=str(task.segment),
-            actual=f"exit code {process.exitcode}",
-            hint="is there enough memory?",
-        ) from error
-    finally:
-        process.kill()
-        process.join()
-        mine.close()
+    with tempfile.TemporaryDirectory(prefix="provenance-replay-") as scratch:
+        mine, theirs = context.Pipe(duplex=False)
+        arguments = (task, material, Path(scratch), theirs)
+        process = context.Process(target=_work, args=arguments, daemon=True)
+        with _environment(variables_of(task.opening.fields["environment"])):
+            process.start()
+        theirs.close()
+        try:
+            return _told(mine, say)
+        except EOFError as error:
+            process.join()
+            raise NotFound(
+                "the process that trains again ended without a result",
+                where=str(task.segment),
+                actual=f"exit code {process.exitcode}",
+                hint="is there enough memory?",
+            ) from error
+        finally:
+            process.kill()
+            process.join()
+            mine.close()
+
+
+def _told(answers: Connection, say: Say) -> Replayed:
+    """Pass on what the process says, up to its result; EOFError if it ends before."""
+    while True:
+        told = answers.recv()
+        if isinstance(told, ProvenanceError):
+            raise told
+        if isinstance(told, Replayed):
+            return told
+        say(str(told))
 
 
 @contextmanager
@@ -99,25 +104,22 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _work(task: Task, material: Material, answers: Connection) -> None:
+def _work(task: Task, material: Material, scratch: Path, answers: Connection) -> None:
     """The fresh process: sends lines for people, then the result or the error."""
     try:
-        answers.send(_replayed(task, material, answers.send))
+        answers.send(_replayed(task, material, scratch, answers.send))
     except ProvenanceError as error:
         answers.send(error)
     except Exception as error:
         answers.send(InternalError("replay failed", actual=f"{type(error).__name__}: {error}"))
 
 
-def _replayed(task: Task, material: Material, say: Say) -> Replayed:
+def _replayed(task: Task, material: Material, scratch: Path, say: Say) -> Replayed:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     settings = material.settings
     key, again = load_key(settings.home / "salts.key"), recomputation(settings)
-    with (
-        tempfile.TemporaryDirectory(prefix="provenance-replay-") as scratch,
-        CommittedDataset.open(material.dataset, key, again) as dataset,
-    ):
+    with CommittedDataset.open(material.dataset, key, again) as dataset:
         base = load_base(material.base, settings.cache / "models")
-        work = Work(task.opening, task.seed, task.segment, task.folder, Path(scratch))
+        work = Work(task.opening, task.seed, task.segment, task.folders, scratch)
         return replay_segment(work, base, dataset, say)

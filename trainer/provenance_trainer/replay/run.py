@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provenance.errors import InputError, NotFound, VerificationError
+from provenance.errors import InputError, VerificationError
 from provenance.ids import Word
 from provenance.log.fold import read_history
 from provenance.log.graph.segments import Segment, joined, segments_of
@@ -17,40 +17,60 @@ from provenance.order import epoch_order
 from provenance.progress import Say
 from provenance.text.counted import counted
 from provenance.text.shown import told
-from provenance_trainer.record.checkpoints import folder_of, verify_checkpoint
+from provenance_trainer.record.checkpoints import folder_of
 from provenance_trainer.replay.again import Replayed
-from provenance_trainer.replay.compare import Agreement
+from provenance_trainer.replay.compare import Agreement, Comparison
 from provenance_trainer.replay.process import Material, Task, replay_apart
+from provenance_trainer.replay.start import PARTS, require_part
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a segment came to: its ends as far as they were compared, at least one comparison.
+
+    Where training began earlier and went astray before it, that is the comparison.
+    """
+
+    number: int
+    comparisons: tuple[Comparison, ...]
 
 
 @dataclass(frozen=True)
 class Replay:
     """What training a run again came to.
 
-    count: segments of the run. replayed: what each that was asked for came to, in order.
+    count: segments of the run. outcomes: of each that was asked for, in order.
+    seconds: of training.
     """
 
     count: int
-    replayed: tuple[Replayed, ...]
+    outcomes: tuple[Outcome, ...]
+    seconds: float
+
+    @property
+    def worst(self) -> Comparison:
+        """The first of the worst comparisons."""
+        each = [found for one in self.outcomes for found in one.comparisons]
+        wanted = Agreement.worst([found.agreement for found in each])
+        return next(found for found in each if found.agreement is wanted)
 
     @property
     def agreement(self) -> Agreement:
         """The worst class of any checkpoint."""
-        return Agreement.worst([c.agreement for one in self.replayed for c in one.comparisons])
+        return self.worst.agreement
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
         return {
             "segments": self.count,
             "class": self.agreement.value,
+            "seconds": round(self.seconds, 1),
             "replayed": [
                 {
-                    "segment": one.segment,
-                    "steps": one.steps,
-                    "seconds": round(one.seconds, 1),
+                    "segment": one.number,
                     "checkpoints": [found.to_json() for found in one.comparisons],
                 }
-                for one in self.replayed
+                for one in self.outcomes
             ],
         }
 
@@ -80,36 +100,61 @@ def replay_run(
     material: Material,
     say: Say,
 ) -> Replay:
-    """Train segments of a run again, each in a process of its own.
+    """Train segments of a run again, each row of them in a process of its own.
+
+    Segments in a row are one training, which goes on from what it made itself. Where that is not
+    the logged state, the next segment begins anew.
 
     Args:
         records: of one run, from `run.open` on (attacker-controlled).
         folders: of the run, with its checkpoints (attacker-controlled).
-        numbers: segments, from 0.
+        numbers: segments, from 0, in order.
 
     Raises: as `replay_apart` and `segments_of`.
     """
     history = read_history(records)
-    if history.seed is None:
-        raise NotFound("the run's seed was never drawn", where=", ".join(map(str, folders)))
-    seed = bytes(Word.parse(history.seed.fields["seed"]))
     segments = segments_of(history)
-    found = []
-    for number in numbers:
-        segment, folder = reachable(segments, number, folders, say)
+    seed = bytes(Word.parse(history.seed.fields["seed"] if history.seed else ""))
+    outcomes, left, seconds = list[Outcome](), list(numbers), 0.0
+    while left:
+        row = _row(left)
+        segment, places = reachable(segments, row, folders, say)
         say(f"{segment}: {counted(len(segment.batches), 'batch', 'batches')}, {_start(segment)}")
-        task = Task(history.opening, seed, segment, folder)
-        found.append(replay_apart(task, material, say))
-        for comparison in found[-1].comparisons:
+        made = replay_apart(Task(history.opening, seed, segment, places), material, say)
+        for comparison in made.comparisons:
             say(f"{segment}: {comparison}")
-    return Replay(len(segments), tuple(found))
+        new = _outcomes(segments, row, made)
+        outcomes, left, seconds = outcomes + new, left[len(new) :], seconds + made.seconds
+    return Replay(len(segments), tuple(outcomes), seconds)
+
+
+def _row(numbers: Sequence[int]) -> Sequence[int]:
+    """The first numbers, as far as each is one more than the one before."""
+    length = 1
+    while length < len(numbers) and numbers[length] == numbers[0] + length:
+        length += 1
+    return numbers[:length]
+
+
+def _outcomes(segments: Sequence[Segment], row: Sequence[int], made: Replayed) -> list[Outcome]:
+    """Of the segments of a row, up to the first that is not exact; of one at least."""
+    compared = {found.index: found for found in made.comparisons}
+    outcomes: list[Outcome] = []
+    for number in row:
+        ends = [compared[e.index] for e in segments[number].ends if e.index in compared]
+        if not ends and outcomes:
+            break
+        outcomes.append(Outcome(number, tuple(ends) or made.comparisons[-1:]))
+        if any(found.agreement is not Agreement.EXACT for found in outcomes[-1].comparisons):
+            break
+    return outcomes
 
 
 def reachable(
-    segments: Sequence[Segment], number: int, folders: Sequence[Path], say: Say
-) -> tuple[Segment, Path]:
-    """A segment with all before it back to the newest checkpoint that is at hand as logged, or the
-    seed; and the folder that holds this checkpoint.
+    segments: Sequence[Segment], row: Sequence[int], folders: Sequence[Path], say: Say
+) -> tuple[Segment, Sequence[Path]]:
+    """A row of segments with all before it back to the newest checkpoint that is at hand, or the
+    seed; and the folders, the one that holds this checkpoint first.
 
     One that was deleted, or that somebody altered, costs time and not the replay: the seed is
     always at hand.
@@ -117,23 +162,25 @@ def reachable(
     Args:
         folders: one or more (attacker-controlled).
     """
-    first = number
+    first = row[0]
     while (start := segments[first].start) is not None:
         holding = next((each for each in folders if _is_logged(each, start, say)), None)
         if holding is not None:
-            return joined(segments[first : number + 1]), holding
+            others = [each for each in folders if each != holding]
+            return joined(segments[first : row[-1] + 1]), [holding, *others]
         first -= 1
-    return joined(segments[: number + 1]), folders[0]
+    return joined(segments[: row[-1] + 1]), folders
 
 
 def _is_logged(run: Path, checkpoint: Placed, say: Say) -> bool:
-    """Whether a run's folder holds a checkpoint as its record says."""
+    """Whether a run's folder holds all that training goes on from, as the record names it."""
     folder = folder_of(run, checkpoint.fields["path"])
     if not folder.is_dir():
-        say(f"{folder} is gone: training begins earlier")
+        say(f"{told(folder)} is gone: training begins earlier")
         return False
     try:
-        verify_checkpoint(folder, checkpoint.record)
+        for part, name in PARTS.items():
+            require_part(folder / name, checkpoint, part)
     except (VerificationError, InputError, OSError) as error:
         say(f"{error}: training begins earlier")
         return False

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftModel
 from transformers import (
     PreTrainedTokenizerBase,
@@ -114,14 +115,16 @@ def prepare_run(
 
     Args:
         day: What the chat template's clock says, as `Recipe.of` has it.
-        threads: CPU threads of deterministic training; None for as many as torch has.
+        threads: CPU threads; None for as many as torch has.
 
     Raises:
         ConfigError: model or libraries do not allow an option.
         InputError: a record or the evaluation file has no text.
     """
+    if threads is not None:
+        torch.set_num_threads(threads)
     if not config.provenance.nondeterministic:
-        make_deterministic(threads)
+        make_deterministic()
     with setting_up():
         set_seed(config.seed)
         kinds = Kinds.of(rows_of(dataset))
