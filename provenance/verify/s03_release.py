@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from provenance.errors import InputError, NotFound, VerificationError
 from provenance.ids import RunId, to_hex
-from provenance.judgement.facts import ClaimFacts, SignerRevocation
+from provenance.judgement.facts import ClaimFacts, RunFacts, SignerRevocation
 from provenance.log.records import Release
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
@@ -69,19 +69,21 @@ def find_release(case: Case, chain: Chain) -> ClaimFacts:
     return claim
 
 
-def check_not_revoked(case: Case, chain: Chain, claim: ClaimFacts, index: int, what: str) -> None:
-    """Record `index` of the claim's run, a `what`, was not revoked.
+def check_not_revoked(
+    case: Case, chain: Chain, of: ClaimFacts | RunFacts, index: int, what: str
+) -> None:
+    """Record `index` of a run, a `what`, was not revoked. of: the run, or a release of it.
 
     Raises:
         Stopped: it was; the claim `not.revoked` says when and why.
     """
     with case.notes.guarded("not.revoked"):
-        revoked = chain.snapshot.revocation(claim.run_id, index)
+        revoked = chain.snapshot.revocation(of.run_id, index)
         if revoked is not None:
             raise VerificationError(
                 f"record {index} ({what}) was revoked in block {revoked.block_number}: "
                 f"{revoked.reason}",
-                where=f"run {to_hex(claim.run_id)}",
+                where=f"run {to_hex(of.run_id)}",
             )
 
 
