@@ -7,7 +7,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import NoReturn
 
-from provenance.errors import InputError, NotFound, VerificationError
+from provenance.errors import InputError, MissingEvidence, NotFound, VerificationError
 from provenance.ids import RunId, to_hex
 from provenance.judgement.facts import ClaimFacts, RunFacts, SignerRevocation
 from provenance.log.records import Release
@@ -170,7 +170,8 @@ def _last_release(
     The logs (attacker-controlled) only say what to ask the chain for.
     """
     for evidence in candidates:
-        with suppress(VerificationError, InputError):  # bad evidence must not hide the good
+        # Bad evidence must not hide the good.
+        with suppress(VerificationError, InputError, MissingEvidence):
             released = (r for r in reversed(evidence.records()) if r.type == Release.TYPE)
             for model in islice(dict.fromkeys(r.body(Release).model for r in released), MAX_ASKED):
                 claims = case.verifier.trust.releases(chain.snapshot, model)

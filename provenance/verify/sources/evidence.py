@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from provenance.causes import cause_of
 from provenance.digest import Digest, open_regular
-from provenance.errors import InputError, ProvenanceError, UnavailableError
+from provenance.errors import InputError, MissingEvidence, ProvenanceError, UnavailableError
 from provenance.ids import KeyId, RunId
 from provenance.layout import RunFolder, json_object
 from provenance.log.anchoring import SignedHead, read_heads
@@ -33,6 +33,7 @@ MAX_EVIDENCE_BYTES = 256 << 20
 MEAN_RECORD_BYTES = 64 << 10
 """What each record of a journal may take; beyond it, all together take `MAX_EVIDENCE_BYTES`."""
 MAX_RUN_FOLDERS = 4096
+_OPENABLE = "have the journal itself at hand: links are not followed"
 MAX_BEFORE_SEED = 16
 """Records of a log among which its seed stands."""
 
@@ -136,8 +137,9 @@ class FolderEvidence:
         What stands before damage is there for whoever wants no more.
 
         Raises:
-            InputError: not a journal of records, one that takes more than each record's share and
-                the budget of all evidence, or as `_Reader.opened`.
+            MissingEvidence: there is no journal that can be opened (`_Reader.opened`).
+            InputError: not a journal of records, or one that takes more than each record's share
+                and the budget of all evidence.
             VerificationError: a damaged journal.
         """
         wanted = self._wanted
@@ -150,13 +152,19 @@ class FolderEvidence:
     def _read_journal(self, most: int | None) -> None:
         allowance = Allowance(MAX_EVIDENCE_BYTES, MEAN_RECORD_BYTES)
         path, self._read, self._wanted = self.folder.journal, [], most
-        try:
-            with self._reader.opened(path) as stream:
+        with ExitStack() as stack:
+            try:
+                stream = stack.enter_context(self._reader.opened(path))
                 if stream is None:
-                    raise InputError("evidence holds no journal", where=str(path))
+                    raise InputError("there is none", where=str(path))
+            except InputError as error:  # it contradicts nothing
+                what, hint = f"no journal that can be opened: {error.what}", _OPENABLE
+                self._fault = MissingEvidence(what, where=str(path), hint=hint)
+                return
+            try:
                 self._read.extend(islice(iterate_records(path, allowance, stream), most))
-        except ProvenanceError as error:
-            self._fault = error
+            except ProvenanceError as error:
+                self._fault = error
 
     def names(self, digest: str) -> bool:
         """Whether the journal holds a digest in quotation marks, or cannot be searched for it.

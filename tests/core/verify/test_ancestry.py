@@ -13,7 +13,7 @@ import pytest
 
 from provenance.artifacts.identity import NamedFolder
 from provenance.digest import sha256
-from provenance.errors import InputError
+from provenance.errors import MissingEvidence
 from provenance.ids import RunId
 from provenance.judgement.policy import DEFAULT_REQUIRED, Policy
 from provenance.judgement.trust import Publisher
@@ -431,5 +431,5 @@ def test_folders_are_searched_for_the_run_that_made_a_model(tmp_path: Path) -> N
     (tmp_path / "1" / "provenance" / "journal").symlink_to(tmp_path / "0/provenance/journal")
     good, linked = source.makers(MERGED_NAME)  # what cannot be searched is not left out
     assert (good.folder.root.name, linked.folder.root.name) == ("0", "1")
-    with pytest.raises(InputError):  # links are not followed
+    with pytest.raises(MissingEvidence):  # links are not followed
         linked.records()

@@ -23,6 +23,7 @@ from provenance.verify.claims import Notes, Report
 from provenance.verify.protocols import RegistrationEvidence
 from provenance.verify.s06_lineage import trials
 from provenance.verify.s10_policy import decide
+from tests.core.verify.lineage.test_asked_in_time import blending
 from tests.core.verify.lineage.test_hidden_revocations import REVOKED, VERIFIED, Folders
 from tests.core.verify.test_ancestry import FIRST, Generation, claims, generations, merged
 from tests.core.verify.test_hidden_ancestors import Planted
@@ -141,8 +142,23 @@ def test_work_does_not_grow_with_releases_times_copies(monkeypatch: pytest.Monke
     assert isinstance(child.believer, Counting)
     assert child.believer.asked == 8 + 1 + 1  # the good folder, and the run in question
     assert len(questions) < 20
-    mother.chain.revoke(OWNER, mother.run_id, mother.index("release"), "one of 81")
+    releases = [i for i, r in enumerate(mother.evidence.log) if r.type == "release"]
+    mother.chain.revoke(OWNER, mother.run_id, releases[40], "one of 81")
     assert judged(runs, copies).status is REVOKED
+
+
+def test_a_run_that_is_asked_for_twice_is_judged_once() -> None:
+    """A step took its model, and its file."""
+    chain = MemoryChain()
+    maker = Generation(FIRST, merged("maker"), chain)
+    inputs = [merged("own").name, merged("maker").name, str(maker.model)]
+    step = blending(inputs, merged("blend"))
+    mixer = Generation(merged("other"), merged("own"), chain, step)
+    child = Generation(merged("blend"), merged("child"), chain)
+    verdict = judged([maker, mixer, child], [])
+    assert [c.holds for c in claims(verdict, "base.traced")] == [True]
+    assert isinstance(child.believer, Counting)
+    assert child.believer.asked == 3
 
 
 @pytest.mark.parametrize("kind", ["committed_as", "merged_from", "trained_on"])

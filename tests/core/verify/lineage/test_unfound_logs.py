@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from provenance.errors import InputError
+from provenance.errors import MissingEvidence
 from provenance.ids import RunId
 from provenance.judgement.verdict import Status, Verdict
 from provenance.layout import RunFolder, write_json
@@ -160,6 +160,12 @@ def judged(root: Path, runs: Sequence[Generation]) -> Verdict:
     return child.judge(subject=str(child.model))
 
 
+def mother_alone(root: Path, mother: Generation) -> Status:
+    mother.chain.revoked.clear()
+    mother.source = Disk(root, [mother])
+    return mother.judge(subject=str(mother.model)).status
+
+
 def linked(folder: RunFolder) -> None:
     blob = folder.root / "blob"
     folder.journal.rename(blob)
@@ -200,8 +206,9 @@ def test_a_journal_that_cannot_be_searched_is_said_and_is_no_evidence(
     said = "no run at hand made it; passed over: 1 journal that cannot be read in full"
     assert said in note(verdict, merged(0))
     assert (verdict.status, claims(verdict, "base.traced")) == (VERIFIED, [])
-    with pytest.raises(InputError):
+    with pytest.raises(MissingEvidence):
         FolderEvidence(folder).records(1)
+    assert mother_alone(root, mother) is Status.INDETERMINATE  # it contradicts nothing
 
 
 def test_a_linked_journal_beside_a_good_one_hides_and_denies_nothing(tmp_path: Path) -> None:
