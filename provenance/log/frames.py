@@ -21,10 +21,10 @@ import os
 import stat
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from provenance.causes import cause_of
 from provenance.encoding import canonical_json, parse_json, u32, u64
@@ -259,15 +259,23 @@ def _is_zeroed(rest: _Rest, end: int, offset: int) -> bool:
 
 
 def read_frames(
-    path: Path, *, allow_torn: bool = True, allowance: Allowance | None = None
+    path: Path,
+    *,
+    allow_torn: bool = True,
+    allowance: Allowance | None = None,
+    stream: BinaryIO | None = None,
 ) -> Iterator[Frame]:
     """Every frame of a journal (attacker-controlled), each checked against the chain of hashes.
+
+    Args:
+        stream: the journal, opened by somebody who follows no links; by default `path` is opened,
+            and may be a link.
 
     Raises:
         InputError: missing, not a journal, or more than the allowance.
         VerificationError: damaged before its end, or torn while `allow_torn` is false.
     """
-    with _opened(path) as data:
+    with _opened(path) if stream is None else nullcontext(FileBytes(stream)) as data:
         _, place = parse_header(data, path)
         try:
             yield from parse_frames(data, place.offset, place, path, allowance)

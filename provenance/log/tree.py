@@ -172,9 +172,15 @@ def read_records(journal: Path) -> list[Record]:
     return list(iterate_records(journal))
 
 
-def iterate_records(journal: Path, allowance: Allowance | None = None) -> Iterator[Record]:
-    """`read_records`, one at a time; InputError also if they are more than the allowance."""
-    for frame in read_frames(journal, allowance=allowance):
+def iterate_records(
+    journal: Path, allowance: Allowance | None = None, stream: BinaryIO | None = None
+) -> Iterator[Record]:
+    """`read_records`, one at a time; InputError also if they are more than the allowance.
+
+    Args:
+        stream: as `read_frames` takes it.
+    """
+    for frame in read_frames(journal, allowance=allowance, stream=stream):
         try:
             yield Record.parse(frame.payload)
         except InputError as error:

@@ -417,5 +417,8 @@ class EvidenceSource(Protocol):
         ...
 
     def makers(self, artifact: str) -> Sequence[Evidence]:
-        """All evidence at hand whose log names an artifact, by identity or SHA-256."""
+        """All evidence at hand whose log names an artifact, by identity or SHA-256.
+
+        A log that cannot be searched for it is among them: what is asked of it next says why.
+        """
         ...

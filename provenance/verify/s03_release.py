@@ -7,9 +7,9 @@ from contextlib import suppress
 from itertools import islice
 from typing import NoReturn
 
-from provenance.errors import InputError, NotFound, VerificationError
+from provenance.errors import InputError, MissingEvidence, NotFound, VerificationError
 from provenance.ids import RunId, to_hex
-from provenance.judgement.facts import ClaimFacts, Revocation, SignerRevocation
+from provenance.judgement.facts import ClaimFacts, Revocation, RunFacts, SignerRevocation
 from provenance.judgement.trust import Publisher
 from provenance.log.records import Release
 from provenance.text.shown import MOST_REASON, quoted, told
@@ -101,19 +101,21 @@ def reason_of(revoked: Revocation | SignerRevocation) -> str:
     return quoted(revoked.reason, MOST_REASON)
 
 
-def check_not_revoked(case: Case, chain: Chain, claim: ClaimFacts, index: int, what: str) -> None:
-    """Record `index` of the claim's run, a `what`, was not revoked.
+def check_not_revoked(
+    case: Case, chain: Chain, of: ClaimFacts | RunFacts, index: int, what: str
+) -> None:
+    """Record `index` of a run, a `what`, was not revoked. of: the run, or a release of it.
 
     Raises:
         Stopped: it was; the claim `not.revoked` says when and why.
     """
     with case.notes.guarded("not.revoked"):
-        revoked = chain.snapshot.revocation(claim.run_id, index)
+        revoked = chain.snapshot.revocation(of.run_id, index)
         if revoked is not None:
             raise VerificationError(
                 f"record {index} ({what}) was revoked in block {revoked.block_number}: "
                 f"{reason_of(revoked)}",
-                where=f"run {to_hex(claim.run_id)}",
+                where=f"run {to_hex(of.run_id)}",
             )
 
 
@@ -202,7 +204,8 @@ def _last_release(
     The logs (attacker-controlled) only say what to ask the chain for.
     """
     for evidence in candidates:
-        with suppress(VerificationError, InputError):  # bad evidence must not hide the good
+        # Bad evidence must not hide the good.
+        with suppress(VerificationError, InputError, MissingEvidence):
             released = (r for r in reversed(evidence.records()) if r.type == Release.TYPE)
             for model in islice(dict.fromkeys(r.body(Release).model for r in released), MAX_ASKED):
                 claims = case.verifier.trust.releases(chain.snapshot, model)

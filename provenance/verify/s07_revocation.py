@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from provenance.errors import UnavailableError, VerificationError
 from provenance.ids import Address, to_hex
-from provenance.judgement.facts import ClaimFacts, Revocation, SignerRevocation
+from provenance.judgement.facts import ClaimFacts, Revocation, RunFacts, SignerRevocation
 from provenance.judgement.trust import Trust
+from provenance.log.history import History
+from provenance.log.record import Record
 from provenance.verify.case import Case
 from provenance.verify.s02_chain import Chain
 from provenance.verify.s03_release import check_key, check_not_revoked, reason_of
@@ -64,46 +66,57 @@ def check_own_revocations(
     Raises:
         Stopped: one was, as of the final block.
     """
-    _check_records(case, chain, log, lineage)
-    _check_dataset(case, chain, log)
+    own = {placed.index for placed in (lineage.merge, lineage.quantize, lineage.release)}
+    check_records(case, chain, log.run, log.records, own | training_of(lineage.history))
+    check_dataset(case, chain, log.run)
     return check_key(case, chain, log.claim)
 
 
-def _check_records(case: Case, chain: Chain, log: Log, lineage: Lineage) -> None:
-    """No record on the way was revoked, batches included.
+def check_records(
+    case: Case, chain: Chain, run: RunFacts, records: Sequence[Record], way: Set[int]
+) -> None:
+    """None of the records of a run with these indices was revoked.
 
     Registries of earlier releases cannot list what was revoked: there each record is asked for.
+
+    Raises:
+        Stopped: one was; the first is named.
+        UnavailableError: the endpoint contradicts itself.
     """
-    way, listed = _on_the_way(lineage), chain.snapshot.revoked_entries(log.run.run_id)
+    listed = chain.snapshot.revoked_entries(run.run_id)
     for index in sorted(way if listed is None else way & set(listed)):
-        check_not_revoked(case, chain, log.claim, index, log.records[index].type)
+        check_not_revoked(case, chain, run, index, records[index].type)
         if listed is not None:
             raise UnavailableError(
                 "the endpoint lists a record as revoked, and as not revoked",
-                where=f"run {to_hex(log.run.run_id)} record {index}",
+                where=f"run {to_hex(run.run_id)} record {index}",
                 hint="ask another endpoint",
             )
 
 
-def _on_the_way(lineage: Lineage) -> set[int]:
-    """Indices of the records that the release descends from, its live batches among them."""
-    history = lineage.history
-    way = [lineage.merge, lineage.quantize, lineage.release, *history.checkpoints, *history.resumes]
-    way += [*history.batches, *([history.seed] if history.seed else [])]
+def training_of(history: History) -> set[int]:
+    """Indices of the records that all of a run's models descend from: opening, seed, what was fed,
+    live checkpoints, resumes.
+    """
+    way = [*history.checkpoints, *history.resumes, *history.batches]
+    way += [history.seed] if history.seed else []
     for epoch in history.epochs:
         way += [placed for placed in (epoch.end, epoch.proven) if placed is not None]
     return {0, *(placed.index for placed in way)}
 
 
-def _check_dataset(case: Case, chain: Chain, log: Log) -> None:
-    """The dataset was not revoked by the run's owner, its registrant or a trusted publisher.
+def check_dataset(case: Case, chain: Chain, run: RunFacts) -> None:
+    """The dataset of a run was not revoked by its owner, its registrant or a trusted publisher.
 
     Other publishers count in blocks in which they are publishers, and before their key was revoked:
     else former ones, and thieves, could revoke what others made.
+
+    Raises:
+        Stopped: it was.
     """
-    trust, snapshot, dataset_id = case.verifier.trust, chain.snapshot, log.run.dataset_id
+    trust, snapshot, dataset_id = case.verifier.trust, chain.snapshot, run.dataset_id
     dataset = snapshot.dataset(dataset_id)
-    own = {log.run.owner} if dataset is None else {log.run.owner, dataset.owner}
+    own = {run.owner} if dataset is None else {run.owner, dataset.owner}
     for owner in sorted(own | {p.address for p in trust.publishers}):
         revoked = snapshot.dataset_revocation(dataset_id, owner)
         if revoked is None:

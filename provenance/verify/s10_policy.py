@@ -12,6 +12,7 @@ from provenance.text.shown import sentence
 from provenance.verify.case import Case
 from provenance.verify.claims import Notes, Report
 
+_ELSEWHERE = "derived_from"  # a release stands behind no step of its own run
 _LOCAL = (
     "local chain: its operator makes every block, so dates and draws prove nothing to outsiders"
 )
@@ -120,13 +121,14 @@ def _weak_samples(notes: Notes, report: Report, policy: Policy) -> list[str]:
 def _weak_edges(notes: Notes, report: Report, policy: Policy) -> list[str]:
     """Edges that are known less well than the policy demands, and kinds that have no edge.
 
-    A demand is about the run in question. Edges of other runs count for kinds that it has none of:
-    else the evidence of those runs would deny what is let through without it.
+    A demand is about the run in question: evidence of other runs neither denies what is let through
+    without it, nor lets through what is denied. Only `derived_from` is about other runs alone.
     """
     denials = []
     for kind, least in policy.edges.items():
         own = [edge.grade for edge in report.edges if edge.kind == kind]
-        grades = own or [edge.grade for edge in report.ancestors if edge.kind == kind]
+        elsewhere = report.ancestors if kind == _ELSEWHERE else ()
+        grades = own or [edge.grade for edge in elsewhere if edge.kind == kind]
         worst = Grade.least(*grades) if grades else None
         if worst is None or worst.rank < least.rank:
             actual = "no such edge" if worst is None else worst.value

@@ -103,9 +103,9 @@ class Believer:
         return CommittedTensors(made, self.kept, self.since)
 
 
-@dataclass
+@dataclass(eq=False)
 class MemoryEvidence:
-    """`Evidence` and `EvidenceSource` of one run."""
+    """`Evidence` and `EvidenceSource` of one run. A copy of it is another folder."""
 
     run_id: bytes = b""
     log: list[Record] = field(default_factory=list)

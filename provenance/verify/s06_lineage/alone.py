@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from provenance.artifacts.tensors import Tensor
-from provenance.errors import MissingEvidence
+from provenance.errors import InputError, MissingEvidence
 from provenance.judgement.verdict import Claim
 from provenance.log.anchoring import SignedHead
 from provenance.log.record import Record
@@ -89,6 +89,24 @@ class _Alone:
 
     def adapter(self) -> Path | None:
         return None
+
+
+class _Heads(_Alone):
+    """`Evidence` that has what was signed of heads, and nothing else."""
+
+    def records(self, most: int | None = None) -> Sequence[Record]:
+        raise InputError("the records of this folder are judged apart")
+
+    def heads(self) -> Sequence[SignedHead]:
+        return self.log.heads()
+
+    def cosignatures(self) -> Sequence[CosignedHead]:
+        return self.log.cosignatures()
+
+
+def heads_of(evidence: Evidence) -> Evidence:
+    """What was signed of heads, from evidence of which nothing else is to be read."""
+    return _Heads(evidence)
 
 
 class _Granted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from provenance.artifacts.identity import NamedFolder, first_difference
@@ -13,6 +14,7 @@ from provenance.text.shown import quoted
 from provenance.verify.case import Case
 from provenance.verify.claims import Report, Stopped
 from provenance.verify.s04_log import Log
+from provenance.verify.s06_lineage.makers import Asked
 
 # Without these a run says nothing about the base.
 _PROVEN = ("dataset.registered", "epoch.proven")
@@ -74,28 +76,61 @@ class Partly:
 
 @dataclass
 class Ancestry:
-    """What other runs say about the base, and about the bases that they began with.
+    """What other runs say about the base, and about what that was made of.
+
+    What is known of an artifact belongs to the block for which it was asked (`Asked`): runs that
+    began with the same one at different times have different answers.
 
     edges: of the runs that made them, with the grades that the proofs at hand give.
+    asked: of such an edge (kind, parent, child) for which block its parent was asked.
     runs: these runs, in the order in which they were found, each with its publisher, for people.
     makers: ids of those of them that made the base itself, not what it was made of.
-    bases: what these runs made on the way.
-    partly: what is known of the makers of other artifacts, by the artifact.
-    doubted: false proofs at hand of the makers of other artifacts, by the artifact.
-    revoked: what of them was revoked.
+    made: what these runs made.
+    partly: what is known of makers that cannot be followed; the first one counts.
+    passed: journals at hand that name the artifact and are passed over, and releases of makers that
+        do not count, each with the reason.
+    doubted: false proofs at hand of makers.
+    cut: makers of which some folders were not tried.
+    revoked: what of all these runs was revoked.
     fault: what contradicts the lineage; None if nothing does.
     development: reasons why this is no production verdict.
     """
 
     edges: list[Edge] = field(default_factory=list)
+    asked: dict[tuple[str, str, str], int] = field(default_factory=dict)
     runs: dict[str, str] = field(default_factory=dict)
     makers: list[str] = field(default_factory=list)
-    bases: set[str] = field(default_factory=set)
-    partly: dict[str, Partly] = field(default_factory=dict)
-    doubted: dict[str, VerificationError] = field(default_factory=dict)
+    made: set[Asked] = field(default_factory=set)
+    partly: dict[Asked, Partly] = field(default_factory=dict)
+    passed: dict[Asked, list[str]] = field(default_factory=dict)
+    doubted: dict[Asked, VerificationError] = field(default_factory=dict)
+    cut: dict[Asked, str] = field(default_factory=dict)
     revoked: list[VerificationError] = field(default_factory=list)
     fault: ProvenanceError | None = None
     development: list[str] = field(default_factory=list)
+
+    def adds(self, edges: Sequence[Edge], before: Mapping[str, int]) -> None:
+        """Take in edges, each once. before: for which block parents are asked, by kind of edge."""
+        for edge in edges:
+            key = (edge.kind, edge.parent, edge.child)
+            self.asked[key] = max(before.get(edge.kind, 0), self.asked.get(key, 0))
+            if edge not in self.edges:
+                self.edges.append(edge)
+
+    def knows(self, asked: Asked, said: str, needs: str) -> None:
+        """Keep what is known of a run that cannot be followed."""
+        self.partly.setdefault(asked, Partly(said, needs))
+
+    def said(self, asked: Asked) -> str | None:
+        """What is known of whoever made an artifact; None if no log at hand says anything of it."""
+        passed = ", ".join(self.passed.get(asked, ()))
+        more = f"; passed over: {passed}" if passed else ""
+        partly = self.partly.get(asked)
+        if asked in self.made:
+            return f"made by another run, by its log{more}"
+        if partly is not None:
+            return f"{partly.said}{more}"
+        return f"no run at hand made it{more}" if more else None
 
 
 def called(trust: Trust, run_id: RunId, owner: Address, block: int) -> str:

@@ -1,190 +1,165 @@
-"""Which releases at hand are of runs that made an artifact, by the log under the registry's head.
+"""Which runs at hand made an artifact, by the log under the registry's head, and their releases.
 
 Logs at hand are attacker-controlled. Each is compared with the heads on chain before the chain is
-asked about anything that it names.
+asked about anything that it names. One that says that it made the artifact and is passed over is
+counted, with the reason: it accuses nobody, and nobody is told that there is none.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from provenance.artifacts.identity import NamedFolder
 from provenance.digest import Digest
-from provenance.errors import InputError, ProvenanceError, UnavailableError
+from provenance.errors import InputError, UnavailableError
 from provenance.ids import RunId, to_hex
 from provenance.judgement.facts import ChainSnapshot, ClaimFacts, HeadFacts, RunFacts
 from provenance.judgement.trust import Trust
 from provenance.log.graph.folders import adapter_of, began_with, merged_of
 from provenance.log.record import Record
-from provenance.log.records import Checkpoint, Merge, Quantize, Release, Seed, Step
-from provenance.merkle import Tree
-from provenance.verify.case import Verifier
-from provenance.verify.protocols import Evidence, EvidenceSource
+from provenance.log.records import Checkpoint, Merge, Quantize, Release, Step
+from provenance.verify.protocols import Evidence
 from provenance.verify.s03_release import MAX_ASKED
-from provenance.verify.sources.evidence import MAX_BEFORE_SEED
+from provenance.verify.s06_lineage.logs import Journal, Logs
+
+UNREAD = "that cannot be read in full"
+UNCONFIRMED = "without a head of a publisher's run from before that confirms what it says"
 
 
 @dataclass(frozen=True)
-class Sought:
-    """What is looked for.
+class Asked:
+    """An artifact, and the block before which somebody must have logged that they made it.
 
-    path: identities from the release back to the artifact that some run made.
-    opened: the block for which the run was opened that began with it.
-    proven: runs that were found to have made it, with their proofs.
-    weights: a folder, if runs are looked for that made its weights beside other files.
+    The answer depends on both, and so does whatever is remembered of it.
     """
 
-    path: tuple[str, ...]
-    opened: int
-    proven: set[RunId] = field(default_factory=set)
-    weights: NamedFolder | None = None
+    artifact: str
+    before: int
+
+
+@dataclass(frozen=True)
+class Sought(Asked):
+    """What is looked for.
+
+    folder: the artifact, where it is known to be a folder of weights.
+    by_weights: whether runs are looked for that made its weights beside other files.
+    """
+
+    folder: NamedFolder | None = None
+    by_weights: bool = False
 
     @property
-    def artifact(self) -> str:
-        """The last of the path."""
-        return self.path[-1]
+    def asked(self) -> Asked:
+        """The question that the answer belongs to."""
+        return Asked(self.artifact, self.before)
 
     @property
-    def is_base(self) -> bool:
-        """Whether it is the base of the run in question: only its own model stands before it."""
-        return len(self.path) == 2
+    def weights(self) -> NamedFolder | None:
+        """The folder, if it is not sought itself, but its weights beside other files."""
+        return self.folder if self.by_weights else None
 
     @property
     def named(self) -> str:
-        """What a log must name."""
+        """What a log must say was made."""
         return self.artifact if self.weights is None else self.weights.content
+
+    @property
+    def digests(self) -> Sequence[str]:
+        """What a log holds one of: a merge has its model's content, and not its identity."""
+        return [self.artifact, *([] if self.folder is None else [self.folder.content])]
+
+    @property
+    def what(self) -> str:
+        """What was made, in a sentence about the run that made it."""
+        return "it" if self.weights is None else "these weights"
 
 
 @dataclass
 class Maker:
     """A run by a publisher whose log, under a head on chain, says that it made what is sought.
 
-    block: the one in which that head was committed.
-    logs: the evidence at hand with that log, whatever else it says of itself.
+    head, records: the longest such log at hand that counts.
+    block: the one in which the first head was committed that holds the record that says so; made:
+        index of that record.
+    is_whole: whether `records` are all of the log up to the last head that counts.
     said: the block in which a revocation of the owner's key was first said, None if none was.
-    claims: its release of each file on chain; None where there is none that counts.
+    logs: the evidence at hand with that log or its beginning, whatever else it says of itself.
+    claims: its releases on chain of the files that it names, with the file.
     """
 
     facts: RunFacts
     said: int | None
-    block: int = 0
+    head: HeadFacts
+    records: Sequence[Record]
+    block: int
+    made: int
+    is_whole: bool
     logs: list[Evidence] = field(default_factory=list)
-    claims: dict[Digest, ClaimFacts | None] = field(default_factory=dict)
+    claims: list[tuple[Digest, ClaimFacts]] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Beside:
-    """An `EvidenceSource` that also has the evidence in which a run was found by its log.
+@dataclass
+class Makers:
+    """The makers of what is sought, and why journals that name it are passed over, each once."""
 
-    Else a folder that calls itself another run's would hide what was revoked of its log.
-    """
-
-    source: EvidenceSource
-    maker: Maker
-
-    def candidates(self, run_id: RunId) -> Sequence[Evidence]:
-        """The evidence of the maker's log first, then the rest that claims to be of this run."""
-        own = self.maker.logs if run_id == self.maker.facts.run_id else []
-        return [*own, *(each for each in self.source.candidates(run_id) if each not in own)]
-
-    def makers(self, artifact: str) -> Sequence[Evidence]:
-        """As the source."""
-        return self.source.makers(artifact)
+    runs: dict[RunId, Maker] = field(default_factory=dict)
+    passed: list[str] = field(default_factory=list)
 
 
-def makers_of(verifier: Verifier, snapshot: ChainSnapshot, sought: Sought) -> list[Maker]:
+def makers_of(logs: Logs, trust: Trust, snapshot: ChainSnapshot, sought: Sought) -> Makers:
     """The runs at hand that made what is sought, with their trusted releases.
 
-    Only logs of runs by publishers are read on, and only what is under a head that was committed
-    before the run was opened that began with the artifact, and before a revocation of the owner's
-    key was said: what comes later accuses nobody.
+    Only logs of runs by publishers count, and only what is under a head that was committed before
+    the block of the question, and before a revocation of the owner's key was said: what comes later
+    accuses nobody.
 
     Raises:
         UnavailableError: the chain does not answer, or a run has more releases than are asked for.
     """
-    found: dict[RunId, Maker] = {}
-    for evidence in verifier.source.makers(sought.named):
-        try:
-            _add(verifier.trust, snapshot, evidence, sought, found)
-        except UnavailableError:
-            raise
-        except ProvenanceError:
-            continue  # bad evidence must not hide the good
-    return list(found.values())
+    found = Makers()
+    for journal in logs.naming(sought.digests):
+        if sought.weights is not None and began_with(journal.records, sought.weights.content):
+            continue  # most runs that name these weights only began with them
+        taken = [_add(logs, journal, run, sought, found.runs) for run in logs.runs_of(journal)]
+        if not any(taken):
+            found.passed += _passed(journal, sought)
+    for maker in found.runs.values():
+        for model in _released(maker.facts, maker.records):
+            maker.claims += [(model, c) for c in _claims(trust, snapshot, maker, model)]
+    return found
 
 
 def _add(
-    trust: Trust,
-    snapshot: ChainSnapshot,
-    evidence: Evidence,
-    sought: Sought,
-    found: dict[RunId, Maker],
-) -> None:
-    """Take in a log (attacker-controlled), if it is a maker's.
-
-    Raises:
-        ProvenanceError: not a log, or one without a seed.
-    """
-    first = evidence.records(MAX_BEFORE_SEED)
-    if sought.weights is not None and began_with(first, sought.weights.content):
-        return  # most runs that name these weights only began with them
-    seed = next((r for r in first if r.type == Seed.TYPE), None)
-    run_id = None if seed is None else seed.fields.get("run_id")
-    facts = None if run_id is None else snapshot.run(RunId.parse(run_id))
-    if facts is None or all(each.address != facts.owner for each in trust.publishers):
-        return
-    maker = found.get(facts.run_id) or Maker(facts, _said(trust, snapshot, facts))
-    until = sought.opened - 1 if maker.said is None else min(sought.opened - 1, maker.said)
-    head = _anchored(snapshot, evidence, facts, until)
-    log = [] if head is None else evidence.records(head.size)
-    if head is None or not says_it_made(log, sought):
-        return
-    found[facts.run_id], maker.block = maker, head.block_number
-    maker.logs.append(evidence)
-    for model in _released(facts, log):
-        if model not in maker.claims:
-            maker.claims[model] = _claim(trust, snapshot, maker, model)
+    logs: Logs, journal: Journal, run: RunFacts, sought: Sought, found: dict[RunId, Maker]
+) -> bool:
+    """Take in a journal (attacker-controlled) as a run's log, if that is a maker's."""
+    said = logs.said(run)
+    until = sought.before - 1 if said is None else min(sought.before - 1, said)
+    head = logs.last_head(journal, run, until)
+    records = journal.records[: head.size] if head else ()
+    made = next(
+        (i for i, record in enumerate(records) if sought.named in _made_by(record, sought)), None
+    )
+    if head is None or made is None:
+        return False
+    maker, is_whole = found.get(run.run_id), logs.is_last(run, head, until)
+    if maker is None:
+        block = logs.first_block(run, made)
+        maker = Maker(run, said, head, records, block, made, is_whole)
+        found[run.run_id] = maker
+    elif head.size > maker.head.size:
+        maker.head, maker.records, maker.is_whole = head, records, is_whole
+    maker.logs.append(journal.evidence)
+    return True
 
 
-def _said(trust: Trust, snapshot: ChainSnapshot, run: RunFacts) -> int | None:
-    said = (each.block_number for each in trust.key_revocations(snapshot, run.owner))
-    return min(said, default=None)
-
-
-def _anchored(
-    snapshot: ChainSnapshot, evidence: Evidence, run: RunFacts, until: int
-) -> HeadFacts | None:
-    """The last head up to a block whose log is at hand.
-
-    What stands behind it is nobody's log. So few heads are asked for as bisection takes.
-    """
-
-    def head(seq: int) -> HeadFacts | None:
-        return snapshot.head(run.run_id, seq)
-
-    def begun(seq: int) -> int:
-        found = head(seq)
-        return until + 1 if found is None else found.block_number
-
-    last = bisect_right(range(1, run.seq + 1), until, key=begun)
-    if last and not _is_under(evidence, head(last)):
-        last = bisect_left(range(1, last), True, key=lambda seq: not _is_under(evidence, head(seq)))
-    return head(last) if last else None
-
-
-def _is_under(evidence: Evidence, head: HeadFacts | None) -> bool:
-    """Whether the records at hand begin with the log under a head."""
-    with suppress(ProvenanceError):  # damaged behind a head that they reach, perhaps
-        records = [] if head is None else evidence.records(head.size)
-        return (
-            head is not None
-            and len(records) >= head.size
-            and Tree(record.entry for record in records[: head.size]).root() == head.root
-        )
-    return False
+def _passed(journal: Journal, sought: Sought) -> list[str]:
+    """Why a journal that names what is sought is passed over; nothing if it made nothing of it."""
+    if says_it_made(journal.records, sought):
+        return [UNCONFIRMED]
+    return [] if journal.fault is None else [f"{UNREAD} ({journal.fault.what})"]
 
 
 def _released(run: RunFacts, log: Sequence[Record]) -> Iterator[Digest]:
@@ -207,10 +182,10 @@ def _released(run: RunFacts, log: Sequence[Record]) -> Iterator[Digest]:
             yield Digest.parse(str(model))
 
 
-def _claim(trust: Trust, snapshot: ChainSnapshot, maker: Maker, model: Digest) -> ClaimFacts | None:
-    """A publisher's final release of a file by this very run; a revoked one, if there is any.
+def _claims(trust: Trust, snapshot: ChainSnapshot, maker: Maker, model: Digest) -> list[ClaimFacts]:
+    """A publisher's final releases of a file by this very run, all of them.
 
-    One made in the time for which the owner's key is revoked counts where there is no other, and
+    Those made in the time for which the owner's key is revoked count where there are no others, and
     none that was made after that was said.
     """
     keys = trust.key_revocations(snapshot, maker.facts.owner)
@@ -220,12 +195,8 @@ def _claim(trust: Trust, snapshot: ChainSnapshot, maker: Maker, model: Digest) -
         if claim.run_id == maker.facts.run_id
         and (maker.said is None or claim.block_number <= maker.said)
     ]
-
-    def rank(claim: ClaimFacts) -> tuple[bool, bool]:
-        late = any(claim.block_number >= key.from_block for key in keys)
-        return late, not claim.revoked_block
-
-    return min(claims, key=rank, default=None)
+    early = [c for c in claims if all(c.block_number < key.from_block for key in keys)]
+    return early or claims
 
 
 def says_it_made(log: Sequence[Record], sought: Sought) -> bool:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from provenance.causes import cause_of
 from provenance.digest import Digest, open_regular
-from provenance.errors import InputError, ProvenanceError, UnavailableError
+from provenance.errors import InputError, MissingEvidence, ProvenanceError, UnavailableError
 from provenance.ids import KeyId, RunId
-from provenance.layout import RunFolder, json_object, read_json
+from provenance.layout import RunFolder, json_object
 from provenance.log.anchoring import MAX_HEADS_BYTES, SignedHead, parse_heads
 from provenance.log.frames import Allowance
 from provenance.log.record import Record
@@ -32,6 +33,7 @@ MAX_EVIDENCE_BYTES = 256 << 20
 MEAN_RECORD_BYTES = 64 << 10
 """What each record of a journal may take; beyond it, all together take `MAX_EVIDENCE_BYTES`."""
 MAX_RUN_FOLDERS = 4096
+_OPENABLE = "have the journal itself at hand: links are not followed"
 MAX_BEFORE_SEED = 16
 """Records of a log among which its seed stands."""
 
@@ -40,23 +42,41 @@ class _Reader:
     """Reads the files of one folder of evidence (attacker-controlled) under one budget.
 
     A file is compared with its own limit, and with what is left of `MAX_EVIDENCE_BYTES`, before any
-    of it is read. No link is followed that leads out of the folder.
+    of it is read. A file that is a link is not opened, nor is one behind a link that leads out of
+    the folder. What cannot be read is an `InputError`, whatever the cause.
     """
 
     def __init__(self, root: Path) -> None:
         self._root, self._left = root, MAX_EVIDENCE_BYTES
 
+    @contextmanager
+    def opened(self, path: Path) -> Iterator[BinaryIO | None]:
+        """A file, opened to be read; None if there is none. Every file is opened here.
+
+        Raises:
+            InputError: a link, not a regular file, or one that cannot be read (also from within).
+        """
+        if not os.path.lexists(path):
+            yield None
+            return
+        try:
+            if not path.parent.resolve().is_relative_to(self._root.resolve()):
+                raise InputError("evidence is a link that leads out of its folder", where=str(path))
+            with open_regular(path) as stream:
+                yield stream
+        except OSError as error:
+            cause = cause_of(error, path)
+            raise InputError("evidence cannot be read", where=str(path), actual=cause) from error
+
     def bytes(self, path: Path, most: int) -> bytes | None:
         """A file of at most `most` bytes; None if there is none.
 
         Raises:
-            InputError: too large, a link, or not a regular file.
+            InputError: too large, or as `opened`.
         """
-        if not os.path.lexists(path):
-            return None
-        if not path.parent.resolve().is_relative_to(self._root.resolve()):
-            raise InputError("evidence is a link that leads out of its folder", where=str(path))
-        with open_regular(path) as stream:
+        with self.opened(path) as stream:
+            if stream is None:
+                return None
             size = os.fstat(stream.fileno()).st_size
             if size > most:
                 raise InputError(
@@ -96,7 +116,9 @@ class FolderEvidence:
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self._reader = _Reader(folder.root)
-        self._read: tuple[int | None, list[Record]] = (0, [])
+        self._read: list[Record] = []
+        self._wanted: int | None = 0  # of how many records `_read` is what there is; None: of all
+        self._fault: ProvenanceError | None = None  # what ended the reading of the journal
         self._heads: list[SignedHead] | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -113,16 +135,53 @@ class FolderEvidence:
     def records(self, most: int | None = None) -> Sequence[Record]:
         """The journal's first `most` records; all if None. Read again only if more are wanted.
 
+        What stands before damage is there for whoever wants no more.
+
         Raises:
+            MissingEvidence: there is no journal that can be opened (`_Reader.opened`).
             InputError: not a journal of records, or one that takes more than each record's share
                 and the budget of all evidence.
+            VerificationError: a damaged journal.
         """
-        limit, found = self._read
-        if limit is not None and (most is None or most > limit):
-            allowance = Allowance(MAX_EVIDENCE_BYTES, MEAN_RECORD_BYTES)
-            found = list(islice(iterate_records(self.folder.journal, allowance), most))
-            self._read = (most, found)
-        return found if most is None else found[:most]
+        wanted = self._wanted
+        if wanted is not None and self._fault is None and (most is None or most > wanted):
+            self._read_journal(most)
+        if self._fault is not None and (most is None or most > len(self._read)):
+            raise self._fault
+        return self._read if most is None else self._read[:most]
+
+    def _read_journal(self, most: int | None) -> None:
+        allowance = Allowance(MAX_EVIDENCE_BYTES, MEAN_RECORD_BYTES)
+        path, self._read, self._wanted = self.folder.journal, [], most
+        with ExitStack() as stack:
+            try:
+                stream = stack.enter_context(self._reader.opened(path))
+                if stream is None:
+                    raise InputError("there is none", where=str(path))
+            except InputError as error:  # it contradicts nothing
+                what, hint = f"no journal that can be opened: {error.what}", _OPENABLE
+                self._fault = MissingEvidence(what, where=str(path), hint=hint)
+                return
+            try:
+                self._read.extend(islice(iterate_records(path, allowance, stream), most))
+            except ProvenanceError as error:
+                self._fault = error
+
+    def names(self, digest: str) -> bool:
+        """Whether the journal holds a digest in quotation marks, or cannot be searched for it.
+
+        It is searched as bytes; a window of it is in memory at a time.
+        """
+        with suppress(InputError), self._reader.opened(self.folder.journal) as stream:
+            return stream is not None and FileBytes(stream).find(f'"{digest}"'.encode(), 0) >= 0
+        return True  # whoever asks learns from `records` why
+
+    def named_run(self) -> RunId | None:
+        """The run that `run.json` names; None if it is missing or damaged (fsck says which)."""
+        with suppress(KeyError, ProvenanceError):
+            info = self._reader.json(self.folder.info, MAX_TABLE_BYTES) or {}
+            return RunId.parse(info["run_id"])
+        return None
 
     def drawn_for(self) -> RunId | None:
         """The run that the journal's seed names; None if it is no journal or has no such seed."""
@@ -262,30 +321,14 @@ class FolderSource:
     def candidates(self, run_id: RunId) -> list[FolderEvidence]:
         """Evidence of every folder that names this run: in `run.json`, else in its seed record."""
         each = (FolderEvidence(folder) for folder in self.runs())
-        return [found for found in each if (run_id_of(found.folder) or found.drawn_for()) == run_id]
+        return [found for found in each if (found.named_run() or found.drawn_for()) == run_id]
 
     def makers(self, artifact: str) -> list[FolderEvidence]:
-        """Evidence of every folder whose journal names an artifact.
-
-        Journals (attacker-controlled) are searched as bytes: only those with the digest are read.
-        """
-        wanted = f'"{artifact}"'.encode()
-        found = [folder for folder in self.runs() if _contains(folder.journal, wanted)]
-        return [FolderEvidence(folder) for folder in found]
-
-
-def _contains(path: Path, wanted: bytes) -> bool:
-    """Whether a file holds these bytes; a window of it is in memory at a time."""
-    try:
-        with open_regular(path) as stream:
-            return FileBytes(stream).find(wanted, 0) >= 0
-    except InputError:
-        return False  # no journal that a verification could read
+        """As `EvidenceSource`. Only journals (attacker-controlled) with the digest are read."""
+        each = (FolderEvidence(folder) for folder in self.runs())
+        return [found for found in each if found.names(artifact)]
 
 
 def run_id_of(folder: RunFolder) -> RunId | None:
     """The run that a folder claims to be of; records and chain must confirm it."""
-    try:
-        return RunId.parse(read_json(folder.info)["run_id"])
-    except (KeyError, ProvenanceError):
-        return None  # missing or damaged: fsck says which; here it is not the folder looked for
+    return FolderEvidence(folder).named_run()

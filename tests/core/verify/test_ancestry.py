@@ -13,6 +13,7 @@ import pytest
 
 from provenance.artifacts.identity import NamedFolder
 from provenance.digest import sha256
+from provenance.errors import MissingEvidence
 from provenance.ids import RunId
 from provenance.judgement.policy import DEFAULT_REQUIRED, Policy
 from provenance.judgement.trust import Publisher
@@ -428,6 +429,7 @@ def test_folders_are_searched_for_the_run_that_made_a_model(tmp_path: Path) -> N
     assert source.makers(str(sha256(b"nobody made this"))) == []
     (tmp_path / "1" / "provenance" / "journal").unlink()
     (tmp_path / "1" / "provenance" / "journal").symlink_to(tmp_path / "0/provenance/journal")
-    assert [e.folder.root.name for e in source.makers(MERGED_NAME)] == [
-        "0"
-    ]  # links are not followed
+    good, linked = source.makers(MERGED_NAME)  # what cannot be searched is not left out
+    assert (good.folder.root.name, linked.folder.root.name) == ("0", "1")
+    with pytest.raises(MissingEvidence):  # links are not followed
+        linked.records()

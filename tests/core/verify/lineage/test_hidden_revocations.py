@@ -225,8 +225,7 @@ def test_a_log_cut_short_before_its_release_is_named(record: str) -> None:
     mother.evidence.log = log[:size]
     verdict = judge(runs)
     assert [c.holds for c in claims(verdict, "base.traced")] == [None]
-    made = "these weights" if record == "merge" else "it"
-    said = f"run 0x{mother.run_id.hex()} of me made {made} by its anchored log, but no release"
+    said = f"run 0x{mother.run_id.hex()} of me made it by its anchored log, but no release"
     assert said in note(verdict, merged(0))
 
 
