@@ -42,7 +42,7 @@ def test_a_checkpoint_that_is_gone_costs_time_alone(job: Job, tmp_path: Path) ->
     second = next(nonce for nonce in nonces if drawn(2, 1, nonce) == [1])
     done = job("audit", "replay", copy, "--with-data", job.dataset, "--nonce", second)
     assert done.code == 0
-    assert f"{gone} is gone: training begins earlier" in done.err
+    assert f"{copy}: {gone.name} is gone: training begins earlier" in done.err
     assert "1 of 2 segments trained again: exact" in done.out
 
 

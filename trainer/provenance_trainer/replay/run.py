@@ -176,7 +176,7 @@ def _is_logged(run: Path, checkpoint: Placed, say: Say) -> bool:
     """Whether a run's folder holds all that training goes on from, as the record names it."""
     folder = folder_of(run, checkpoint.fields["path"])
     if not folder.is_dir():
-        say(f"{told(folder)} is gone: training begins earlier")
+        say(f"{run}: {told(folder.name)} is gone: training begins earlier")
         return False
     try:
         for part, name in PARTS.items():
