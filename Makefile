@@ -21,6 +21,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 GO_SOURCES := $(shell find zk/prover -name '*.go' -not -path '*/bin/*') zk/prover/go.mod zk/prover/go.sum
 STATICCHECK := build/bin/staticcheck
 GETH := build/bin/geth
+SEED ?= 1
 
 .PHONY: help setup check check-python check-go check-contracts form test test-go test-contracts test-long mutants wheel demo bench bench-zk contracts circuits clean gpu-check
 
@@ -74,9 +75,9 @@ check-contracts:
 $(GETH): $(STAMPS)/python
 	@echo "test: building geth, the second EVM node (about 50 s)"; GOBIN=$(ROOT)/build/bin GOFLAGS=-trimpath go install -gcflags='all=-N -l' -ldflags='-s -w' github.com/ethereum/go-ethereum/cmd/geth@v1.16.7
 
-test: setup ## all tests: Python, Go, Solidity
+test: setup ## all tests: Python, Go, Solidity; in another order with SEED=n
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line $(GETH) test-contracts test-go
-	PROVENANCE_TEST_GETH=$(ROOT)/$(GETH) pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
+	PROVENANCE_TEST_GETH=$(ROOT)/$(GETH) pytest --numprocesses auto --dist loadscope --no-loadscope-reorder --randomly-seed=$(SEED)
 
 test-go:
 	cd zk/prover && go test -vet=off -ldflags='-s -w' ./...
