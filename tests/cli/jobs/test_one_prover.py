@@ -127,7 +127,8 @@ def test_training_starts_one_prover_before_it_and_one_after_it(place: Place) -> 
 
 
 def test_a_whole_publish_starts_one_prover_and_leaves_none(place: Place) -> None:
-    assert place.interrupted == 130 and not place.left
+    assert place.interrupted == 130
+    assert not place.left
     assert [start.command for start in place.of["interrupted"]] == ["serve"]
     done = place.published
     assert done is not None

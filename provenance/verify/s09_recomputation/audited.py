@@ -1,0 +1,160 @@
+"""Which segments of training the auditors of the trust file did again, by their attestations.
+
+An attestation says who made it, so it counts wherever it lies. Those of strangers, of other logs,
+and whatever else is planted beside them say nothing, and accuse nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from provenance.errors import InputError, MissingEvidence, NotFound, VerificationError
+from provenance.judgement.head_signatures import domain_of
+from provenance.judgement.segment_draw import segment_draw
+from provenance.judgement.third_parties import Auditors
+from provenance.log.audit.attestation import DIFFERENT, EXACT, Attestation, Audit
+from provenance.log.audit.draw import drawn
+from provenance.log.fold import read_history
+from provenance.log.graph.segments import Segment, segments_of
+from provenance.log.tree import require_log
+from provenance.text.shown import quoted
+from provenance.verify.case import Case
+from provenance.verify.s02_chain import Chain
+from provenance.verify.s04_log import Log
+
+MAX_ATTESTATIONS = 256
+"""How many are checked in a folder."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What auditors of the trust file signed about a run.
+
+    segments: how many the run has.
+    by: of each auditor's name, the segments that came out exactly, and never otherwise.
+    covered: the segments that as many auditors as needed found exact.
+    drawn_by: the number of the block that drew all that was trained again; None if auditors did.
+    faults: what came out otherwise, in words.
+    same_stack: whether something came out `different` on the stack that the run names.
+    """
+
+    segments: int
+    by: Mapping[str, frozenset[int]]
+    covered: frozenset[int]
+    drawn_by: int | None
+    faults: tuple[str, ...]
+    same_stack: bool
+
+
+def audited(case: Case, chain: Chain, log: Log) -> Audited | None:
+    """What counts; None if the trust file names no auditors, or none of them signed anything.
+
+    Raises:
+        NotFound, VerificationError: the log has no segments; see `segments_of`.
+        UnavailableError: the chain does not answer.
+    """
+    auditors = case.verifier.trust.auditors
+    if auditors is None:
+        return None
+    segments = segments_of(read_history(log.records))
+    found = _counting(case, chain, log, segments)
+    if not found:
+        return None
+    by: dict[str, frozenset[int]] = {}
+    for auditor in auditors.named:
+        said = [s for a in found if a.auditor == auditor.address for s in a.audit.replayed]
+        bad = {one.number for one in said if one.outcome != EXACT}
+        if said:
+            by[auditor.name] = frozenset(one.number for one in said) - bad
+    covered = frozenset(
+        segment.number
+        for segment in segments
+        if sum(segment.number in each for each in by.values()) >= auditors.needed
+    )
+    faults, same = _faults(found, auditors, log)
+    block = _drawn_by(case, chain, log, found)
+    return Audited(len(segments), by, covered, block, faults, same)
+
+
+def _faults(
+    found: Sequence[Attestation], auditors: Auditors, log: Log
+) -> tuple[tuple[str, ...], bool]:
+    """What did not come out exactly, and whether any of it was `different` on the run's stack."""
+    stack = log.records[0].fields["environment"].get("stack")
+    faults, same = list[str](), False
+    for each in found:
+        auditor = auditors.auditor(each.auditor)
+        name = each.auditor if auditor is None else quoted(auditor.name)
+        for one in each.audit.replayed:
+            if one.outcome != EXACT:
+                faults.append(f"segment {one.number} came out {one.outcome} for {name}")
+                same |= one.outcome == DIFFERENT and each.audit.stack == stack
+    return tuple(dict.fromkeys(faults)), same
+
+
+def _counting(case: Case, chain: Chain, log: Log, segments: Sequence[Segment]) -> list[Attestation]:
+    """Attestations at hand that count, each once: by auditors, about this log and its segments."""
+    found: dict[bytes, Attestation] = {}
+    domain = domain_of(case.verifier.trust)
+    for evidence in case.verifier.source.candidates(log.claim.run_id):
+        with suppress(InputError):  # a file that cannot be read adds none
+            mine = [a for a in evidence.attestations() if _is_by_auditor(case, a)]
+            for each in mine[:MAX_ATTESTATIONS]:
+                with suppress(VerificationError, MissingEvidence):
+                    _require_about(each.audit, log, segments)
+                    each.require_signed(domain)
+                    _require_of_chain(case, chain, each.audit)
+                    found[each.audit.digest(domain) + each.auditor.encode()] = each
+    return list(found.values())
+
+
+def _is_by_auditor(case: Case, attestation: Attestation) -> bool:
+    """Whether it names an auditor of the trust file, and a block in which this one counts."""
+    auditors = case.verifier.trust.auditors
+    auditor = auditors.auditor(attestation.auditor) if auditors else None
+    return auditor is not None and auditor.covers(attestation.audit.block)
+
+
+def _require_about(audit: Audit, log: Log, segments: Sequence[Segment]) -> None:
+    """An audit (attacker-controlled) is about this log, and about all that its nonce drew.
+
+    Raises:
+        VerificationError: about another one, or not all that was drawn.
+        MissingEvidence: about a longer log.
+    """
+    require_log(log.records, audit.size, audit.root, "attestation")
+    if segments[-1].ends[-1].index >= audit.size:
+        raise VerificationError("attestation is about a log in which the training had not ended")
+    numbers = [one.number for one in audit.replayed]
+    if audit.run_id != log.claim.run_id or audit.segments != len(segments):
+        raise VerificationError("attestation is about another run")
+    if len(numbers) > len(segments) or numbers != drawn(len(segments), len(numbers), audit.nonce):
+        raise VerificationError("attestation is about other segments than its nonce drew")
+    if not all(one.is_of(segments[one.number]) for one in audit.replayed):
+        raise VerificationError("attestation is about other checkpoints")
+
+
+def _require_of_chain(case: Case, chain: Chain, audit: Audit) -> None:
+    """The block that an audit names is one of the pinned chain.
+
+    Raises:
+        VerificationError: it is not.
+        UnavailableError: the chain does not answer.
+    """
+    late = audit.block > chain.snapshot.block.number
+    if late or case.verifier.reader.block(audit.block).hash != audit.block_hash:
+        raise VerificationError("attestation names a block of another chain")
+
+
+def _drawn_by(case: Case, chain: Chain, log: Log, found: Sequence[Attestation]) -> int | None:
+    """The block that drew everything that was trained again; None if somebody else drew any."""
+    close = read_history(log.records).close
+    if close is None:
+        return None
+    try:
+        draw = segment_draw(case.verifier.reader, chain.snapshot, log.claim.run_id, close.index)
+    except NotFound:
+        return None
+    return draw.block if all(each.audit.nonce == draw.nonce for each in found) else None
