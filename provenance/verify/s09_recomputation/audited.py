@@ -6,7 +6,7 @@ and whatever else is planted beside them say nothing, and accuse nobody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ class Audited:
     covered: the segments that as many auditors as needed found exact.
     drawn_by: the number of the block that drew all that was trained again; None if auditors did.
     faults: what came out otherwise, in words.
-    same_stack: whether something came out `different` on the stack that the run names.
+    different: those of them that came out `different`.
     """
 
     segments: int
@@ -45,7 +45,7 @@ class Audited:
     covered: frozenset[int]
     drawn_by: int | None
     faults: tuple[str, ...]
-    same_stack: bool
+    different: tuple[str, ...]
 
 
 def audited(case: Case, chain: Chain, log: Log) -> Audited | None:
@@ -73,25 +73,22 @@ def audited(case: Case, chain: Chain, log: Log) -> Audited | None:
         for segment in segments
         if sum(segment.number in each for each in by.values()) >= auditors.needed
     )
-    faults, same = _faults(found, auditors, log)
+    faults = dict.fromkeys(_faults(found, auditors))
+    different = tuple(words for outcome, words in faults if outcome == DIFFERENT)
     block = _drawn_by(case, chain, log, found)
-    return Audited(len(segments), by, covered, block, faults, same)
+    every = tuple(words for _, words in faults)
+    return Audited(len(segments), by, covered, block, every, different)
 
 
-def _faults(
-    found: Sequence[Attestation], auditors: Auditors, log: Log
-) -> tuple[tuple[str, ...], bool]:
-    """What did not come out exactly, and whether any of it was `different` on the run's stack."""
-    stack = log.records[0].fields["environment"].get("stack")
-    faults, same = list[str](), False
+def _faults(found: Sequence[Attestation], auditors: Auditors) -> Iterator[tuple[str, str]]:
+    """The class and the words of each segment that did not come out exactly."""
     for each in found:
         auditor = auditors.auditor(each.auditor)
-        name = each.auditor if auditor is None else quoted(auditor.name)
+        name = each.auditor if auditor is None else auditor.name
         for one in each.audit.replayed:
             if one.outcome != EXACT:
-                faults.append(f"segment {one.number} came out {one.outcome} for {name}")
-                same |= one.outcome == DIFFERENT and each.audit.stack == stack
-    return tuple(dict.fromkeys(faults)), same
+                said = f"segment {one.number} came out {one.outcome} for {quoted(name)}"
+                yield one.outcome, said
 
 
 def _counting(case: Case, chain: Chain, log: Log, segments: Sequence[Segment]) -> list[Attestation]:

@@ -5,6 +5,8 @@ This machine trained again, or auditors of the trust file signed that they did.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from provenance.errors import (
     AuthError,
     InputError,
@@ -36,7 +38,7 @@ def check_replayed(case: Case, chain: Chain, log: Log) -> None:
         UnavailableError: the chain does not answer.
     """
     said = _audited(case, chain, log)
-    if said is not None and said.same_stack:
+    if said is not None and said.different:
         _fail(case, said)
     elif case.options.replayer is not None:
         _replay(case, case.options.replayer, log, said)
@@ -57,8 +59,8 @@ def _audited(case: Case, chain: Chain, log: Log) -> Audited | None:
 
 def _fail(case: Case, said: Audited) -> None:
     error = VerificationError(
-        "an auditor of the trust file trained again on the run's stack, and got another checkpoint",
-        actual="; ".join(said.faults[:_MOST_FAULTS]),
+        "an auditor of the trust file trained again, and got another checkpoint than the log has",
+        actual=_few(said.different),
     )
     case.notes.fails(_ID, error)
     case.notes.upgrade("adapter_from", Grade.ANCHORED, "training again ended elsewhere")
@@ -69,7 +71,7 @@ def _note_audit(case: Case, said: Audited) -> None:
     notes, how = case.notes, _how(case, said)
     if said.faults:
         needs = "other auditors, or training again (--replay all, with base and dataset)"
-        what = f"auditors trained again, and not all came out exactly: {_few(said)}"
+        what = f"auditors trained again, and not all came out exactly: {_few(said.faults)}"
         notes.unchecked(_ID, what, needs)
         notes.upgrade("adapter_from", Grade.ANCHORED, "not all that auditors did came out exactly")
     elif not said.covered:
@@ -98,9 +100,9 @@ def _by(said: Audited) -> str:
     return ", ".join(f"{quoted(name)} {len(each)}" for name, each in said.by.items())
 
 
-def _few(said: Audited) -> str:
-    more = len(said.faults) - _MOST_FAULTS
-    return "; ".join(said.faults[:_MOST_FAULTS]) + (f"; and {more} more" if more > 0 else "")
+def _few(faults: Sequence[str]) -> str:
+    more = len(faults) - _MOST_FAULTS
+    return "; ".join(faults[:_MOST_FAULTS]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _how(case: Case, said: Audited) -> str:

@@ -201,18 +201,17 @@ def with_class(outcome: str, stack: dict[str, Any]) -> Signed:
     return signed
 
 
-def test_another_checkpoint_on_the_runs_stack_fails_the_verdict() -> None:
-    verdict, claim, edge = judged(with_class("different", STACK))
+@pytest.mark.parametrize("stack", [STACK, {"torch": "1"}])
+def test_another_checkpoint_fails_the_verdict(stack: dict[str, Any]) -> None:
+    """On any stack: what the run says of its own is the publisher's word."""
+    verdict, claim, edge = judged(with_class("different", stack))
     assert (verdict.status, claim.holds, edge.grade) == (Status.FAILED, False, Grade.ANCHORED)
     assert claim.actual == 'segment 1 came out different for "Anna"'
 
 
-@pytest.mark.parametrize(
-    ("outcome", "stack"),
-    [("different", {"torch": "1"}), ("close", STACK), ("unknown", STACK)],
-)
-def test_what_is_not_exact_lifts_nothing(outcome: str, stack: dict[str, Any]) -> None:
-    verdict, claim, edge = judged(with_class(outcome, stack))
+@pytest.mark.parametrize("outcome", ["close", "unknown"])
+def test_what_is_not_exact_lifts_nothing(outcome: str) -> None:
+    verdict, claim, edge = judged(with_class(outcome, STACK))
     assert (verdict.status, claim.holds, edge.grade) == (Status.VERIFIED, None, Grade.ANCHORED)
     assert f'segment 1 came out {outcome} for "Anna"' in claim.text
 
