@@ -81,5 +81,5 @@ def _require_other(subject: Subject, address: str) -> None:
             "this key signed the run itself",
             where=address,
             expected="the key of an auditor",
-            hint="make one with: provenance key create --key NAME",
+            hint="make one with: provenance key create --name NAME",
         )
