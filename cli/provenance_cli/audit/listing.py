@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from provenance.errors import VerificationError
+from provenance.errors import MissingEvidence, VerificationError
 from provenance.judgement.head_signatures import domain_of
 from provenance.judgement.trust import Trust
 from provenance.judgement.trust_file import load_trust
+from provenance.log.audit.about import AuditedLog
 from provenance.log.audit.attestation import Attestation
 from provenance.log.audit.kept import read_attestations
 from provenance.settings import Settings
@@ -29,7 +30,8 @@ def list_(run: RunDir, trust: TrustFile = None, json: Json = False) -> None:
     believed = None if path is None else load_trust(path)
     file = subject.folder.attestations
     kept = read_attestations(file) if file.exists() else []
-    signed = [each for each in kept if _is_signed(each, subject)]
+    log = subject.audited
+    signed = [each for each in kept if _is_about(each, log)]
     rows = [
         {
             "segment": segment.number,
@@ -46,7 +48,7 @@ def list_(run: RunDir, trust: TrustFile = None, json: Json = False) -> None:
                 }
                 for each in signed
                 for one in each.audit.replayed
-                if one.is_of(segment)
+                if one.number == segment.number
             ],
         }
         for segment in subject.segments
@@ -54,19 +56,22 @@ def list_(run: RunDir, trust: TrustFile = None, json: Json = False) -> None:
     value = {
         "format": "provenance-audit-list/1",
         "attestations": len(kept),
-        "not_signed": len(kept) - len(signed),
+        "other": len(kept) - len(signed),
         "segments": rows,
     }
     lines = [_line(row) for row in rows]
     if len(kept) > len(signed):
-        lines.append(f"{len(kept) - len(signed)} attestations are not by the keys they name")
+        lines.append(
+            f"{len(kept) - len(signed)} attestations say nothing: they are about another log, "
+            "not whole, or not signed by the key that they name"
+        )
     result(value, json, "\n".join(lines))
 
 
-def _is_signed(attestation: Attestation, subject: Subject) -> bool:
+def _is_about(attestation: Attestation, log: AuditedLog) -> bool:
     try:
-        attestation.require_signed(subject.domain)
-    except VerificationError:
+        log.require_about(attestation)
+    except (VerificationError, MissingEvidence):
         return False
     return True
 

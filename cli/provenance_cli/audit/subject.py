@@ -16,6 +16,7 @@ from provenance.judgement.segment_draw import SegmentDraw, segment_draw
 from provenance.judgement.trust import Trust
 from provenance.judgement.trust_file import load_trust
 from provenance.layout import RunFolder
+from provenance.log.audit.about import AuditedLog
 from provenance.log.fold import read_history
 from provenance.log.graph.segments import Segment, segments_of
 from provenance.log.history import History
@@ -66,6 +67,11 @@ class Subject:
         """Index of the record that ends the training."""
         assert self.history.close is not None, "segments_of refuses a run without it"
         return self.history.close.index
+
+    @property
+    def audited(self) -> AuditedLog:
+        """The log as attestations are compared with it; raises as `run_id` and `domain` do."""
+        return AuditedLog.of(self.run_id, self.records, self.close, self.segments, self.domain)
 
     def root(self, size: int) -> bytes:
         """The root of the log's first `size` records."""

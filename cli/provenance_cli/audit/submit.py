@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from provenance.errors import VerificationError
-from provenance.log.audit.attestation import Attestation
+from provenance.errors import MissingEvidence, VerificationError
 from provenance.log.audit.kept import keep, read_attestations
 from provenance_cli.audit.subject import Subject
 from provenance_cli.options import Json, RunDir
@@ -28,8 +27,13 @@ def submit(
     """
     subject = Subject.read(run)
     found = read_attestations(attestations)
+    log = subject.audited
     for number, each in enumerate(found, 1):
-        _require_about(each, subject, f"{attestations} line {number}")
+        try:
+            log.require_about(each)
+        except (VerificationError, MissingEvidence) as error:
+            error.where = f"{attestations} line {number}"
+            raise
     try_run(subject.folder)
     added = [each for each in found if keep(subject.folder.attestations, each)]
     value = {
@@ -40,27 +44,3 @@ def submit(
     }
     text = f"{len(added)} of {len(found)} attestations added to {subject.folder.attestations}"
     result(value, json, text if added else f"{text}: they were there already")
-
-
-def _require_about(attestation: Attestation, subject: Subject, where: str) -> None:
-    """Check one (attacker-controlled); raises VerificationError."""
-    audit = attestation.audit
-    same = (
-        audit.run_id == subject.run_id
-        and subject.close < audit.size <= len(subject.records)
-        and subject.root(audit.size) == audit.root
-        and audit.segments == len(subject.segments)
-        and all(
-            one.number < len(subject.segments) and one.is_of(subject.segments[one.number])
-            for one in audit.replayed
-        )
-    )
-    if not same:
-        raise VerificationError(
-            "attestation is about another run or log", where=where, actual=str(audit.run_id)
-        )
-    try:
-        attestation.require_signed(subject.domain)
-    except VerificationError as error:
-        error.where = where
-        raise

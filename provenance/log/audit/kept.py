@@ -1,4 +1,4 @@
-"""Attestations kept beside a run's log: `attestations.jsonl` (docs/formats/audit.md)."""
+"""Attestations kept beside a run's log: `attestations.jsonl` (docs/formats/attestations.md)."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def parse_lines(data: bytes) -> Iterator[Attestation | InputError]:
                 yield error
 
 
-def read_attestations(path: Path) -> list[Attestation]:
-    """Every line of a file (attacker-controlled).
+def read_lines(path: Path) -> Iterator[tuple[int, Attestation | InputError]]:
+    """Each line of a file (attacker-controlled) with its number from 1, or what is wrong with it.
 
     Raises:
-        InputError: one is malformed, none is there, the file is larger than
-            `MAX_ATTESTATIONS_BYTES`, cannot be read, a link, or not a regular file.
+        InputError: larger than `MAX_ATTESTATIONS_BYTES`, cannot be read, a link, or not a regular
+            file.
     """
     try:
         with open_regular(path) as stream:
@@ -69,14 +69,26 @@ def read_attestations(path: Path) -> list[Attestation]:
             where=str(path),
             expected=f"<= {MAX_ATTESTATIONS_BYTES} bytes",
         )
-    found = []
     for number, line in enumerate(data.split(b"\n"), 1):
         if line:
             try:
-                found.append(parse_line(line))
+                yield number, parse_line(line)
             except InputError as error:
-                error.where = f"{path} line {number}"
-                raise
+                yield number, error
+
+
+def read_attestations(path: Path) -> list[Attestation]:
+    """Every line of a file (attacker-controlled).
+
+    Raises:
+        InputError: one is malformed, there is none, or as `read_lines`.
+    """
+    found = []
+    for number, line in read_lines(path):
+        if isinstance(line, InputError):
+            line.where = f"{path} line {number}"
+            raise line
+        found.append(line)
     if not found:
         raise InputError("no attestation in file", where=str(path))
     return found

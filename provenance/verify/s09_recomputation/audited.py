@@ -14,11 +14,10 @@ from provenance.errors import InputError, MissingEvidence, NotFound, Verificatio
 from provenance.judgement.head_signatures import domain_of
 from provenance.judgement.segment_draw import segment_draw
 from provenance.judgement.third_parties import Auditors
+from provenance.log.audit.about import AuditedLog
 from provenance.log.audit.attestation import DIFFERENT, EXACT, Attestation, Audit
-from provenance.log.audit.draw import drawn
 from provenance.log.fold import read_history
-from provenance.log.graph.segments import Segment, segments_of
-from provenance.log.tree import require_log
+from provenance.log.graph.segments import segments_of
 from provenance.text.shown import quoted
 from provenance.verify.case import Case
 from provenance.verify.s02_chain import Chain
@@ -58,8 +57,12 @@ def audited(case: Case, chain: Chain, log: Log) -> Audited | None:
     auditors = case.verifier.trust.auditors
     if auditors is None:
         return None
-    segments = segments_of(read_history(log.records))
-    found = _counting(case, chain, log, segments)
+    history = read_history(log.records)
+    segments = segments_of(history)
+    close = history.close.index if history.close is not None else 0
+    domain = domain_of(case.verifier.trust)
+    about = AuditedLog.of(log.claim.run_id, log.records, close, segments, domain)
+    found = _counting(case, chain, about)
     if not found:
         return None
     by: dict[str, frozenset[int]] = {}
@@ -75,7 +78,7 @@ def audited(case: Case, chain: Chain, log: Log) -> Audited | None:
     )
     faults = dict.fromkeys(_faults(found, auditors))
     different = tuple(words for outcome, words in faults if outcome == DIFFERENT)
-    block = _drawn_by(case, chain, log, found)
+    block = _drawn_by(case, chain, about, found)
     every = tuple(words for _, words in faults)
     return Audited(len(segments), by, covered, block, every, different)
 
@@ -91,19 +94,17 @@ def _faults(found: Sequence[Attestation], auditors: Auditors) -> Iterator[tuple[
                 yield one.outcome, said
 
 
-def _counting(case: Case, chain: Chain, log: Log, segments: Sequence[Segment]) -> list[Attestation]:
+def _counting(case: Case, chain: Chain, about: AuditedLog) -> list[Attestation]:
     """Attestations at hand that count, each once: by auditors, about this log and its segments."""
     found: dict[bytes, Attestation] = {}
-    domain = domain_of(case.verifier.trust)
-    for evidence in case.verifier.source.candidates(log.claim.run_id):
+    for evidence in case.verifier.source.candidates(about.run_id):
         with suppress(InputError):  # a file that cannot be read adds none
             mine = [a for a in evidence.attestations() if _is_by_auditor(case, a)]
             for each in mine[:MAX_ATTESTATIONS]:
                 with suppress(VerificationError, MissingEvidence):
-                    _require_about(each.audit, log, segments)
-                    each.require_signed(domain)
+                    about.require_about(each)
                     _require_of_chain(case, chain, each.audit)
-                    found[each.audit.digest(domain) + each.auditor.encode()] = each
+                    found[each.audit.digest(about.domain) + each.auditor.encode()] = each
     return list(found.values())
 
 
@@ -112,25 +113,6 @@ def _is_by_auditor(case: Case, attestation: Attestation) -> bool:
     auditors = case.verifier.trust.auditors
     auditor = auditors.auditor(attestation.auditor) if auditors else None
     return auditor is not None and auditor.covers(attestation.audit.block)
-
-
-def _require_about(audit: Audit, log: Log, segments: Sequence[Segment]) -> None:
-    """An audit (attacker-controlled) is about this log, and about all that its nonce drew.
-
-    Raises:
-        VerificationError: about another one, or not all that was drawn.
-        MissingEvidence: about a longer log.
-    """
-    require_log(log.records, audit.size, audit.root, "attestation")
-    if segments[-1].ends[-1].index >= audit.size:
-        raise VerificationError("attestation is about a log in which the training had not ended")
-    numbers = [one.number for one in audit.replayed]
-    if audit.run_id != log.claim.run_id or audit.segments != len(segments):
-        raise VerificationError("attestation is about another run")
-    if len(numbers) > len(segments) or numbers != drawn(len(segments), len(numbers), audit.nonce):
-        raise VerificationError("attestation is about other segments than its nonce drew")
-    if not all(one.is_of(segments[one.number]) for one in audit.replayed):
-        raise VerificationError("attestation is about other checkpoints")
 
 
 def _require_of_chain(case: Case, chain: Chain, audit: Audit) -> None:
@@ -145,13 +127,12 @@ def _require_of_chain(case: Case, chain: Chain, audit: Audit) -> None:
         raise VerificationError("attestation names a block of another chain")
 
 
-def _drawn_by(case: Case, chain: Chain, log: Log, found: Sequence[Attestation]) -> int | None:
+def _drawn_by(
+    case: Case, chain: Chain, about: AuditedLog, found: Sequence[Attestation]
+) -> int | None:
     """The block that drew everything that was trained again; None if somebody else drew any."""
-    close = read_history(log.records).close
-    if close is None:
-        return None
     try:
-        draw = segment_draw(case.verifier.reader, chain.snapshot, log.claim.run_id, close.index)
+        draw = segment_draw(case.verifier.reader, chain.snapshot, about.run_id, about.close)
     except NotFound:
         return None
     return draw.block if all(each.audit.nonce == draw.nonce for each in found) else None

@@ -80,6 +80,7 @@ def _note_audit(case: Case, said: Audited) -> None:
     else:
         notes.holds(_ID, f"{how}; nothing was trained here", **_figures(said))
         notes.upgrade("adapter_from", _grade(said), how)
+        notes.found_replay(len(said.covered), said.segments)
 
 
 def _grade(said: Audited) -> Grade:
@@ -149,16 +150,18 @@ def _note(case: Case, facts: ReplayFacts, said: Audited | None) -> None:
         case.notes.unchecked(_ID, f"{how}, but not to the same bits: {facts.far}", needs)
         case.notes.upgrade("adapter_from", Grade.ANCHORED, "training again came close")
         return
+    exact = facts.replayed
     found = f"{how}: each checkpoint at its end has the logged bits"
     grade = Grade.RECOMPUTED if facts.replayed == facts.segments else Grade.SAMPLED
     case.notes.upgrade("adapter_from", grade, how)
     if said is not None and said.covered and not said.faults:
-        more = _how(case, said)
+        more, exact = _how(case, said), max(exact, len(said.covered))
         case.notes.holds(_ID, f"{found}; {more}", **_figures(said))
         if _grade(said).rank > grade.rank:
             case.notes.upgrade("adapter_from", _grade(said), more)
     else:
         case.notes.holds(_ID, found)
+    case.notes.found_replay(exact, facts.segments)
 
 
 def _coverage(facts: ReplayFacts) -> str:

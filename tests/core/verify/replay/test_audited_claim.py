@@ -73,6 +73,23 @@ def test_a_policy_can_demand_them() -> None:
     assert judged(lambda run: [], policy=policy)[0].status is Status.INDETERMINATE
 
 
+@pytest.mark.parametrize(
+    ("share", "status"),
+    [(2 / 3, Status.VERIFIED), (0.6667, Status.POLICY_DENIED), (1.0, Status.POLICY_DENIED)],
+)
+def test_a_policy_can_demand_a_share(share: float, status: Status) -> None:
+    def part(run: ThreeSegments) -> list[Attestation]:
+        return [A.sign(audit_of(run, wanted=2))]
+
+    assert judged(part, 1, policy=Policy(replayed=share))[0].status is status
+    answer = Replayer(ReplayFacts(3, 2))
+    here = judged(lambda run: [], 1, policy=Policy(replayed=share), replayer=answer)[0]
+    assert here.status is status
+    close = Replayer(ReplayFacts(3, 2, "close"))
+    verdict = judged(part, 1, policy=Policy(replayed=0.1), replayer=close)[0]
+    assert verdict.status is Status.POLICY_DENIED
+
+
 def test_a_part_is_a_sample_and_says_the_chance_of_a_miss() -> None:
     def part(run: ThreeSegments) -> list[Attestation]:
         return [A.sign(audit_of(run)), B.sign(audit_of(run, wanted=2))]
