@@ -188,7 +188,10 @@ class Attestation:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The form in files (docs/formats/attestations.md). Law: `Attestation.read(a.to_json()) == a`."""
+        """The form in files, docs/formats/attestations.md.
+
+        Law: `Attestation.read(a.to_json()) == a`.
+        """
         return {
             "format": FORMAT,
             **self.audit.to_json(),

@@ -170,7 +170,7 @@ def altered(signed: Path, old: str, new: str, out: Path) -> Path:
     ("old", "new", "code", "message"),
     [
         ('"exact"', '"close"', 1, "attestation is signed by another key"),
-        ('"segments": 2', '"segments": 3', 1, "attestation is about another run or log"),
+        ('"segments": 2', '"segments": 3', 1, "attestation is about another number of segments"),
         ('"segments": 2', '"segments": "2"', 2, "not an attestation"),
         ("{", "[", 2, "not an attestation"),
     ],
