@@ -8,6 +8,8 @@ Everything below `provenance/` except `secrets/` is public evidence.
     heads.jsonl      signed heads, one JSON object a line
     cosignatures.jsonl
                      what witnesses signed of these heads, one JSON object a line
+    attestations.jsonl
+                     what auditors signed about training it again, one JSON object a line
     run.json         run id, chain, contracts, dataset folder (derived; `fsck` compares it)
     epochs/<e>/      proof-<chunk>.json of each proven epoch
     dataset/         registration.json and the proofs of the dataset's registration
@@ -163,6 +165,11 @@ class RunFolder:
     def cosignatures(self) -> Path:
         """What witnesses signed of the heads, a line each; not there before `cosign`."""
         return self.evidence / "cosignatures.jsonl"
+
+    @property
+    def attestations(self) -> Path:
+        """What auditors signed of the run, a line each; not there before `audit submit`."""
+        return self.evidence / "attestations.jsonl"
 
     @property
     def info(self) -> Path:

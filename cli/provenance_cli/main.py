@@ -101,7 +101,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Export a run's log for other tools.",
     ),
     "audit": (
-        "provenance_cli.judge.audit:app",
+        "provenance_cli.audit.app:app",
         "Train segments of a run again, and compare with its log.",
     ),
     "find": (

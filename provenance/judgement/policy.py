@@ -20,7 +20,7 @@ from provenance.judgement.verdict import Grade
 from provenance.text.strict_yaml import load_yaml
 
 FORMAT = "provenance-policy/1"
-_KEYS = ("edges", "environment", "format", "mode", "onNoMatch", "require", "samples")
+_KEYS = ("edges", "environment", "format", "mode", "onNoMatch", "replayed", "require", "samples")
 
 # Every claim that verification can make, with the number of its subject (docs/formats/verdict.md).
 # A policy that names another claim is refused.
@@ -119,6 +119,8 @@ class Policy:
     environment: can only be stricter than the trust file's; None to take the trust file's.
     samples: the least that sampled claims must detect; at least one such claim must hold.
     edges: the least grade of every edge of a kind; at least one edge of that kind must be there.
+    replayed: the least share of the run's segments (above 0, up to 1) that must have been trained
+        again and come out exactly; None for none.
     """
 
     require: frozenset[str] = DEFAULT_REQUIRED
@@ -126,6 +128,7 @@ class Policy:
     environment: str | None = None
     samples: SampleBar | None = None
     edges: Mapping[str, Grade] = field(default_factory=dict)
+    replayed: float | None = None
 
     def allows_development(self, trust_environment: str) -> bool:
         """Whether development keys and local chains count in the trust file's environment."""
@@ -158,6 +161,7 @@ def load_policy(path: Path | None) -> Policy:
         value.get("environment"),
         _sample_bar(value, path),
         _edge_grades(value, path),
+        _replayed_share(value, path),
     )
 
 
@@ -225,6 +229,23 @@ def _sample_bar(value: dict[str, Any], path: Path) -> SampleBar | None:
             actual=bar,
         )
     return SampleBar(bar["fraction"], bar["confidence"])
+
+
+def _replayed_share(value: dict[str, Any], path: Path) -> float | None:
+    """The share under `replayed`; a whole number stands for all of them."""
+    if "replayed" not in value:
+        return None
+    said = value["replayed"]
+    share = said.get("share") if isinstance(said, dict) else None
+    number = float(share) if type(share) in (int, float) and share is not None else 0.0
+    if not 0 < number <= 1 or set(said) != {"share"}:
+        raise ConfigError(
+            "policy has no such share of segments",
+            where=f"{path} replayed",
+            expected="share, a number above 0, up to 1",
+            actual=said,
+        )
+    return number
 
 
 def _edge_grades(value: dict[str, Any], path: Path) -> dict[str, Grade]:

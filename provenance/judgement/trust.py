@@ -17,7 +17,7 @@ from provenance.judgement.facts import (
     Contract,
     SignerRevocation,
 )
-from provenance.log.witness.cosignature import WitnessKey
+from provenance.judgement.third_parties import Auditors, Witnesses
 from provenance.statements import KINDS
 
 KEY_KINDS = tuple(KINDS)
@@ -25,7 +25,6 @@ ALWAYS_PINNED = ("registry", "ledger")
 ENVIRONMENTS = ("local", "test", "production")
 LOCAL_CHAINS = (1337, 31337)
 """Chain ids of development nodes. Such a chain is `local`, whatever a trust file says."""
-MAX_WITNESSES = 64
 MAX_AGE_S = 24 * 3600
 """How old a final block may be where a trust file does not say, outside `local`."""
 
@@ -62,41 +61,6 @@ class Publisher:
         return self.from_block <= block and (self.to_block is None or block <= self.to_block)
 
 
-@dataclass(frozen=True)
-class Witnesses:
-    """Whose cosignatures of a released head count, and how many of them are needed.
-
-    Raises:
-        InputError: no key, more than `MAX_WITNESSES`, a name or public key that stands twice, or
-            `needed` is not 1 to the number of keys.
-    """
-
-    keys: tuple[WitnessKey, ...]
-    needed: int
-
-    def __post_init__(self) -> None:
-        """Check that no two keys are one witness, and that enough of them can be had."""
-        for what, each in (
-            ("name", [k.name for k in self.keys]),
-            ("public key", [k.public_key for k in self.keys]),
-        ):
-            for index, value in enumerate(each):
-                if value in each[:index]:
-                    raise InputError(
-                        f"{what} of a witness stands twice", actual=str(self.keys[index])
-                    )
-        if not 1 <= len(self.keys) <= MAX_WITNESSES:
-            raise InputError(
-                "wrong number of witnesses", expected=f"1 to {MAX_WITNESSES}", actual=len(self.keys)
-            )
-        if not 1 <= self.needed <= len(self.keys):
-            raise InputError(
-                "so many cosignatures cannot be needed",
-                expected=f"1 to {len(self.keys)}, the number of witnesses",
-                actual=self.needed,
-            )
-
-
 def show_time(moment: datetime.datetime) -> str:
     """A time as trust files write it, in UTC."""
     return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -111,7 +75,8 @@ class Trust:
     final with so many blocks on top; None elsewhere. `quorum` is how many endpoints must agree;
     None for all of them. `version` counts the file's editions. After
     `expires` it is believed no more. `witnesses` must have signed a released head; None asks for
-    no cosignatures. `max_age_s` bounds the age of the newest final block (seconds,
+    no cosignatures. `auditors` are believed about training that they did again; no publisher is
+    one. `max_age_s` bounds the age of the newest final block (seconds,
     by the verifier's clock); None under `local`. `digest` is the SHA-256 of the file.
     """
 
@@ -128,6 +93,23 @@ class Trust:
     max_age_s: int | None = None
     quorum: int | None = None
     witnesses: Witnesses | None = None
+    auditors: Auditors | None = None
+
+    def __post_init__(self) -> None:
+        """Check that nobody audits themselves.
+
+        Raises:
+            InputError: an auditor has a publisher's address or name.
+        """
+        for auditor in self.auditors.named if self.auditors else ():
+            for publisher in self.publishers:
+                same = publisher.name.casefold() == auditor.name.casefold()
+                if same or publisher.address == auditor.address:
+                    raise InputError(
+                        "an auditor is a publisher, too",
+                        actual=auditor.name[:80],
+                        expected="another address and name than any publisher's",
+                    )
 
     @property
     def chain(self) -> ChainIdentity:

@@ -7,7 +7,8 @@ directory, the model's folder or a bundle. Verdicts print its digest.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ import yaml
 from provenance.causes import cause_of, stand_in, yaml_cause
 from provenance.digest import sha256
 from provenance.errors import ConfigError, InputError
-from provenance.ids import Address, from_hex, to_hex
+from provenance.ids import Address
 from provenance.judgement.facts import CONTRACTS, ChainIdentity, Contract
+from provenance.judgement.fields import Fields
+from provenance.judgement.third_parties import Auditor, Auditors, Witnesses
 from provenance.judgement.trust import (
     ALWAYS_PINNED,
     ENVIRONMENTS,
@@ -28,7 +31,6 @@ from provenance.judgement.trust import (
     Key,
     Publisher,
     Trust,
-    Witnesses,
     show_time,
 )
 from provenance.log.witness.cosignature import WitnessKey
@@ -39,7 +41,7 @@ FORMAT = "provenance-trust/1"
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a file says about time, finality, quorum and witnesses; see `Trust`.
+    """What a file says about time, finality, quorum, witnesses and auditors; see `Trust`.
 
     `max_age_s` None stands for the default.
     """
@@ -50,6 +52,7 @@ class Bounds:
     max_age_s: int | None = None
     quorum: int | None = None
     witnesses: Witnesses | None = None
+    auditors: Auditors | None = None
 
 
 def to_yaml(trust: Trust) -> str:
@@ -61,6 +64,7 @@ def to_yaml(trust: Trust) -> str:
         trust.max_age_s,
         trust.quorum,
         trust.witnesses,
+        trust.auditors,
     )
     return render(trust.environment, trust.chain, trust.keys, trust.publishers, bounds)
 
@@ -103,140 +107,25 @@ def render(
     if bounds.witnesses is not None:
         keys_of = [str(key) for key in bounds.witnesses.keys]
         value["witnesses"] = {"needed": bounds.witnesses.needed, "keys": keys_of}
+    if bounds.auditors is not None:
+        named = [
+            {"address": str(a.address), "name": a.name}
+            | ({} if a.from_block == 0 else {"from_block": a.from_block})
+            | ({} if a.to_block is None else {"to_block": a.to_block})
+            for a in bounds.auditors.named
+        ]
+        value["auditors"] = {"needed": bounds.auditors.needed, "named": named}
     return yaml.safe_dump(value, sort_keys=False)
 
 
-class _Reader:
-    """Reads fields of one mapping strictly.
-
-    A missing, extra or ill-typed key is a ConfigError that names its path.
-    """
-
-    def __init__(self, value: Any, path: str, where: str) -> None:
-        if not isinstance(value, Mapping):
-            raise ConfigError("not a mapping", where=f"{where} {path}", actual=type(value).__name__)
-        self._value, self._path, self._where = value, path, where
-        self._seen: set[str] = set()
-
-    def get(self, name: str, kind: type, default: Any = ...) -> Any:
-        self._seen.add(name)
-        if name not in self._value:
-            if default is ...:
-                raise ConfigError(
-                    "trust file lacks a key",
-                    where=f"{self._where} {self._path}{name}",
-                    expected=kind.__name__,
-                )
-            return default
-        value = self._value[name]
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise ConfigError(
-                "trust file key has the wrong type",
-                where=f"{self._where} {self._path}{name}",
-                expected=kind.__name__,
-                actual=type(value).__name__,
-                hint="write hex values in quotes" if kind is str else None,
-            )
-        return value
-
-    def hexadecimal(self, name: str, size_bytes: int) -> str:
-        text: str = self.get(name, str).lower()
-        try:
-            return to_hex(from_hex(text, size_bytes))
-        except InputError as error:
-            raise ConfigError(
-                "not a hex value",
-                where=f"{self._where} {self._path}{name}",
-                expected=error.expected,
-                actual=text[:80],
-            ) from error
-
-    def text(self, name: str) -> str:
-        """A text that is not blank."""
-        found: str = self.get(name, str)
-        if not found.strip():
-            raise ConfigError(
-                "text is empty",
-                where=f"{self._where} {self._path}{name}",
-                expected="at least one letter",
-                actual=repr(found[:80]),
-            )
-        return found
-
-    def at_least(self, name: str, least: int, default: Any = ...) -> Any:
-        """A number from `least` on. `default` stands for a missing one; `...` refuses that."""
-        number: int | None = self.get(name, int, default)
-        if number is not None and number < least:
-            raise ConfigError(
-                "number is too small",
-                where=f"{self._where} {self._path}{name}",
-                expected=f">= {least}",
-                actual=number,
-            )
-        return number
-
-    def moment(self, name: str) -> datetime.datetime | None:
-        """A time in UTC, as `2027-01-01T00:00:00Z`; YAML may have read it already."""
-        if name not in self._value:
-            return None
-        self._seen.add(name)
-        found = self._value[name]
-        try:
-            value = datetime.datetime.fromisoformat(found) if isinstance(found, str) else found
-            if isinstance(value, datetime.datetime) and value.tzinfo is not None:
-                value = value.astimezone(datetime.UTC)
-        except (ValueError, OverflowError):  # of a year that UTC does not have
-            value = None
-        if not isinstance(value, datetime.datetime) or value.tzinfo is None:
-            raise ConfigError(
-                "not a time with its zone",
-                where=f"{self._where} {self._path}{name}",
-                expected="such as 2027-01-01T00:00:00Z",
-                actual=str(found)[:40],
-            )
-        return value
-
-    def choice(self, name: str, choices: tuple[str, ...]) -> str:
-        text: str = self.get(name, str)
-        if text not in choices:
-            raise ConfigError(
-                "no such value",
-                where=f"{self._where} {self._path}{name}",
-                expected=" | ".join(choices),
-                actual=text,
-            )
-        return text
-
-    def has(self, name: str) -> bool:
-        return name in self._value
-
-    def part(self, name: str) -> _Reader:
-        return _Reader(self.get(name, dict), f"{self._path}{name}.", self._where)
-
-    def parts(self, name: str) -> list[_Reader]:
-        return [
-            _Reader(v, f"{self._path}{name}[{i}].", self._where)
-            for i, v in enumerate(self.get(name, list))
-        ]
-
-    def done(self) -> None:
-        extra = set(self._value) - self._seen
-        if extra:
-            raise ConfigError(
-                "trust file has an unknown key",
-                where=f"{self._where} {self._path}{min(map(str, extra))}",
-                expected=", ".join(sorted(self._seen)),
-            )
-
-
-def _contract(reader: _Reader) -> Contract:
+def _contract(reader: Fields) -> Contract:
     address = Address(reader.hexadecimal("address", 20))
     contract = Contract(address, reader.hexadecimal("code_hash", 32))
     reader.done()
     return contract
 
 
-def _key(reader: _Reader) -> Key:
+def _key(reader: Fields) -> Key:
     key = Key(
         reader.hexadecimal("vk_id", 32),
         reader.choice("kind", KEY_KINDS),
@@ -249,7 +138,7 @@ def _key(reader: _Reader) -> Key:
     return key
 
 
-def _publisher(reader: _Reader) -> Publisher:
+def _publisher(reader: Fields) -> Publisher:
     first = reader.at_least("from_block", 0, 0)
     publisher = Publisher(
         Address(reader.hexadecimal("address", 20)),
@@ -262,23 +151,54 @@ def _publisher(reader: _Reader) -> Publisher:
     return publisher
 
 
-def _witnesses(reader: _Reader, where: str) -> Witnesses | None:
+def _witnesses(reader: Fields, where: str) -> Witnesses | None:
     if not reader.has("witnesses"):
         return None
     part = reader.part("witnesses")
     named, needed = part.get("keys", list), part.get("needed", int)
     part.done()
-    try:
+    with _config_errors(f"{where} witnesses"):
         keys = tuple(WitnessKey.parse(key if isinstance(key, str) else "") for key in named)
         return Witnesses(keys, needed)
+
+
+@contextmanager
+def _config_errors(where: str) -> Iterator[None]:
+    """What a part of the file cannot be is told as an error of the file."""
+    try:
+        yield
+    except ConfigError:
+        raise
     except InputError as error:
         raise ConfigError(
             error.what,
-            where=f"{where} witnesses",
+            where=where,
             expected=error.expected,
             actual=error.actual or error.where,
             hint=error.hint,
         ) from error
+
+
+def _auditors(reader: Fields) -> Auditors | None:
+    """Whom the file names as auditors; raises InputError if they cannot be such."""
+    if not reader.has("auditors"):
+        return None
+    part = reader.part("auditors")
+    named, needed = tuple(map(_auditor, part.parts("named"))), part.get("needed", int)
+    part.done()
+    return Auditors(named, needed)
+
+
+def _auditor(reader: Fields) -> Auditor:
+    first = reader.at_least("from_block", 0, 0)
+    auditor = Auditor(
+        Address(reader.hexadecimal("address", 20)),
+        reader.text("name"),
+        first,
+        reader.at_least("to_block", first, None),
+    )
+    reader.done()
+    return auditor
 
 
 def parse_trust(data: bytes, where: str = "trust file") -> Trust:
@@ -295,31 +215,33 @@ def parse_trust(data: bytes, where: str = "trust file") -> Trust:
         raise ConfigError(
             "trust file is not YAML", where=where, actual=yaml_cause(error)
         ) from error
-    reader = _Reader(value, "", where)
+    reader = Fields(value, "", where)
     reader.choice("format", (FORMAT,))
     chain, contracts = reader.part("chain"), reader.part("contracts")
     chain_id, named = chain.at_least("id", 1), reader.choice("environment", ENVIRONMENTS)
     environment = "local" if chain_id in LOCAL_CHAINS else named
     max_age = reader.at_least("max_age", 1, MAX_AGE_S)
-    trust = Trust(
-        environment=environment,
-        chain_id=chain_id,
-        genesis=chain.hexadecimal("genesis", 32),
-        confirmations=chain.at_least("confirmations", 1, None),
-        contracts={
-            name: _contract(contracts.part(name))
-            for name in CONTRACTS
-            if name in ALWAYS_PINNED or contracts.has(name)
-        },
-        keys=tuple(_key(r) for r in reader.parts("keys")),
-        publishers=tuple(_publisher(r) for r in reader.parts("publishers")),
-        digest=sha256(data),
-        version=reader.at_least("version", 1, 1),
-        expires=reader.moment("expires"),
-        max_age_s=None if environment == "local" else max_age,
-        quorum=chain.at_least("quorum", 1, None),
-        witnesses=_witnesses(reader, where),
-    )
+    with _config_errors(f"{where} auditors"):
+        trust = Trust(
+            environment=environment,
+            chain_id=chain_id,
+            genesis=chain.hexadecimal("genesis", 32),
+            confirmations=chain.at_least("confirmations", 1, None),
+            contracts={
+                name: _contract(contracts.part(name))
+                for name in CONTRACTS
+                if name in ALWAYS_PINNED or contracts.has(name)
+            },
+            keys=tuple(_key(r) for r in reader.parts("keys")),
+            publishers=tuple(_publisher(r) for r in reader.parts("publishers")),
+            digest=sha256(data),
+            version=reader.at_least("version", 1, 1),
+            expires=reader.moment("expires"),
+            max_age_s=None if environment == "local" else max_age,
+            quorum=chain.at_least("quorum", 1, None),
+            witnesses=_witnesses(reader, where),
+            auditors=_auditors(reader),
+        )
     for part in (reader, chain, contracts):
         part.done()
     return trust

@@ -65,13 +65,14 @@ def _keccak(data: bytes) -> bytes:
     return bytes(keccak(data))
 
 
-def _sign(account: LocalAccount, digest: bytes) -> bytes:
+def sign_digest(account: LocalAccount, digest: bytes) -> bytes:
+    """65-byte signature r || s || v of a digest of 32 bytes, as `Domain.digest` makes it."""
     return bytes(account.unsafe_sign_hash(digest).signature)  # type: ignore[arg-type]
 
 
 def sign_head(account: LocalAccount, head: Head, domain: Domain) -> bytes:
     """65-byte signature r || s || v."""
-    return _sign(account, head_digest(head, domain))
+    return sign_digest(account, head_digest(head, domain))
 
 
 def head_digest(head: Head, domain: Domain) -> bytes:
@@ -91,10 +92,19 @@ def verify_head(head: Head, domain: Domain, signature: bytes, signer: str) -> No
     Raises:
         VerificationError: malformed, or made by another key.
     """
-    _require_signer("head", lambda: head_digest(head, domain), signature, signer)
+    require_signer("head", lambda: head_digest(head, domain), signature, signer)
 
 
-def _require_signer(what: str, digest: Callable[[], bytes], signature: bytes, signer: str) -> None:
+def require_signer(what: str, digest: Callable[[], bytes], signature: bytes, signer: str) -> None:
+    """Check who signed something (all arguments but `what` and `signer` are attacker-controlled).
+
+    Args:
+        what: names it in errors.
+        digest: makes the 32 bytes that were signed; what it raises makes the signature malformed.
+
+    Raises:
+        VerificationError: malformed, or made by another key.
+    """
     try:
         actual = _signer_of(digest(), signature)
     except Exception as error:  # eth-keys raises several unrelated types on hostile signatures
@@ -125,9 +135,9 @@ def sign_tombstone(account: LocalAccount, record: Record) -> bytes:
 
     It counts on every chain: a dataset belongs to none.
     """
-    return _sign(account, _tombstone_digest(record))
+    return sign_digest(account, _tombstone_digest(record))
 
 
 def verify_tombstone(record: Record, signature: bytes, signer: str) -> None:
     """Check a tombstone's signature; raises as `verify_head` does."""
-    _require_signer("tombstone", lambda: _tombstone_digest(record), signature, signer)
+    require_signer("tombstone", lambda: _tombstone_digest(record), signature, signer)

@@ -37,6 +37,8 @@ NOT_REPLAYED = (
     "that no data outside the recorded batches was used",
 )
 """Left out where the whole training was done again."""
+AUDITORS_WORD = "that the auditors trained as they signed"
+"""Stands in their place where auditors did it."""
 LIMITS = (
     *NOT_REPLAYED,
     "that a sparse edit before the merge did not happen where base or adapter was not recomputed",
@@ -161,8 +163,11 @@ def _verdict(attempt: _Attempt, others: Sequence[_Attempt]) -> Verdict:
 
 
 def _limits(report: Report) -> tuple[str, ...]:
-    replayed = any(e.kind == "adapter_from" and e.grade is Grade.RECOMPUTED for e in report.edges)
-    return tuple(limit for limit in LIMITS if not (replayed and limit in NOT_REPLAYED))
+    grades = {e.grade for e in report.edges if e.kind == "adapter_from"}
+    if not grades & {Grade.RECOMPUTED, Grade.AUDITED}:
+        return LIMITS
+    rest = LIMITS[len(NOT_REPLAYED) :]
+    return (AUDITORS_WORD, *rest) if Grade.AUDITED in grades else rest
 
 
 def _rivals(attempt: _Attempt, others: Sequence[_Attempt]) -> Iterator[str]:

@@ -49,6 +49,8 @@ class Report:
     lacking: ids of the claims that could not be checked, since evidence that log or chain speak of
         is missing. No policy verifies a run of which there are any.
     logs: how many folders hold the run's log; each is an attempt of its own.
+    replayed: how many of the run's segments were trained again and came out exactly, and of how
+        many; None if nobody did, or not all of what was done came out so.
     """
 
     claims: list[Claim] = field(default_factory=list)
@@ -65,6 +67,7 @@ class Report:
     contradicted: bool = False
     lacking: list[str] = field(default_factory=list)
     logs: int = 0
+    replayed: tuple[int, int] | None = None
 
 
 class Notes:
@@ -95,6 +98,10 @@ class Notes:
     def found_sampling(self, id_: str, sampling: Sampling) -> None:
         """The proofs of claim `id_`, which is about samples, verify."""
         self._report.samplings.append((id_, sampling))
+
+    def found_replay(self, exact: int, segments: int) -> None:
+        """So many of the run's segments were trained again, and all of these came out exactly."""
+        self._report.replayed = (exact, segments)
 
     def called(self, name: str) -> None:
         """The release's record calls it so."""

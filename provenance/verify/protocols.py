@@ -25,6 +25,7 @@ from provenance.judgement.facts import (
     ModelAnchoringFacts,
 )
 from provenance.log.anchoring import SignedHead
+from provenance.log.audit.attestation import Attestation
 from provenance.log.record import Record
 from provenance.log.witness.kept import CosignedHead
 
@@ -370,6 +371,10 @@ class Evidence(Protocol):
 
     def cosignatures(self) -> Sequence[CosignedHead]:
         """What witnesses signed of heads; lines that cannot be read are left out."""
+        ...
+
+    def attestations(self) -> Sequence[Attestation]:
+        """What auditors signed of the run; lines that cannot be read are left out."""
         ...
 
     def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from provenance.errors import VerificationError
 from provenance.judgement.policy import Policy
@@ -38,6 +39,7 @@ def decide(case: Case, report: Report) -> Outcome:
         *_development(case, report),
         *_weak_samples(notes, report, policy),
         *_weak_edges(notes, report, policy),
+        *_few_segments(notes, report, policy),
     ]
     if denials and policy.mode == "enforce":
         return Outcome(Status.POLICY_DENIED, f"policy does not allow: {denials[0]}")
@@ -134,6 +136,19 @@ def _weak_edges(notes: Notes, report: Report, policy: Policy) -> list[str]:
             actual = "no such edge" if worst is None else worst.value
             denials.append(_denied(notes, f"edge {kind}", f"{least.value} or better", actual))
     return denials
+
+
+def _few_segments(notes: Notes, report: Report, policy: Policy) -> list[str]:
+    """Whether fewer segments were trained again than the policy demands."""
+    if policy.replayed is None:
+        return []
+    exact, segments = report.replayed or (0, 1)
+    # As the policy writes it in decimal: a tenth of ten is one.
+    if exact >= Fraction(repr(policy.replayed)) * segments:
+        return []
+    wanted = f"{policy.replayed:.0%} of the run's segments trained again, bit for bit"
+    actual = "none" if report.replayed is None else f"{exact} of {segments}"
+    return [_denied(notes, "training.replayed", wanted, actual)]
 
 
 def _denied(notes: Notes, where: str, expected: str, actual: str) -> str:

@@ -71,7 +71,7 @@ STEPS = (
     ),
     Step(
         "recomputation",
-        ("log", "lineage", "proofs"),
+        ("chain", "log", "lineage", "proofs"),
         (
             "order.recomputed",
             "file.recomputed",
@@ -122,5 +122,5 @@ def _check(case: Case) -> None:
     ancestry = trace_base(case, chain, log, lineage)
     check_revocations(case, chain, log, lineage, ancestry.revoked)
     proofs = check_proofs(Run(case, chain, log, lineage))
-    check_recomputation(case, log, lineage, proofs)
+    check_recomputation(case, chain, log, lineage, proofs)
     require_unchanged(case.artifact)

@@ -13,7 +13,8 @@ from contextlib import suppress
 from provenance.errors import MissingEvidence, ProvenanceError
 from provenance.judgement.facts import ClaimFacts, HeadFacts
 from provenance.judgement.head_signatures import domain_of
-from provenance.judgement.trust import Witnesses, show_time
+from provenance.judgement.third_parties import Witnesses
+from provenance.judgement.trust import show_time
 from provenance.log.c2sp import checkpoint
 from provenance.log.tree import Head
 from provenance.log.witness.cosignature import MAX_AHEAD_S, WitnessKey

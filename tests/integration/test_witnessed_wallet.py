@@ -11,7 +11,8 @@ import pytest
 
 from provenance.errors import Conflict, UnavailableError, VerificationError
 from provenance.ids import from_hex, to_hex
-from provenance.judgement.trust import Publisher, Trust, Witnesses
+from provenance.judgement.third_parties import Witnesses
+from provenance.judgement.trust import Publisher, Trust
 from provenance.judgement.trust_file import to_yaml
 from provenance.layout import read_json, write_json
 from provenance.log.witness.cosignature import WitnessKey

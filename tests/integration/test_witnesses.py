@@ -17,7 +17,7 @@ import typer
 from provenance.chain.session import Session
 from provenance.errors import ConfigError, Conflict, InputError
 from provenance.ids import DatasetId
-from provenance.judgement.trust import Witnesses
+from provenance.judgement.third_parties import Witnesses
 from provenance.judgement.trust_file import parse_trust, to_yaml
 from provenance.judgement.verdict import Claim, Status, Verdict
 from provenance.layout import read_json, write_json

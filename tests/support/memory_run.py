@@ -21,6 +21,7 @@ from provenance.judgement.policy import Policy
 from provenance.judgement.trust import Key, Publisher, Trust
 from provenance.judgement.verdict import Verdict
 from provenance.log.anchoring import SignedHead
+from provenance.log.audit.attestation import Attestation
 from provenance.log.earlier.records import RunOpenFirst
 from provenance.log.record import Record
 from provenance.log.tree import Head
@@ -118,6 +119,7 @@ class MemoryEvidence:
         default_factory=lambda: {"points": [["0x1", "0x2"]], "trees": [], "links": []}
     )
 
+    attested: list[Attestation] = field(default_factory=list)
     tables: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     merged_at: Path | None = None
     adapter_at: Path | None = None
@@ -143,6 +145,9 @@ class MemoryEvidence:
 
     def cosignatures(self) -> Sequence[CosignedHead]:
         return self.cosigned
+
+    def attestations(self) -> Sequence[Attestation]:
+        return self.attested
 
     def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]:
         return []

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from provenance.errors import InputError, ProvenanceError, VerificationError
-from provenance.ids import RunId, to_hex
-from provenance.judgement.trust_file import load_trust
+from provenance.errors import VerificationError
+from provenance.ids import to_hex
 from provenance.layout import RunFolder, read_json, write_json
 from provenance.log.anchoring import read_heads
-from provenance.log.c2sp import checkpoint
 from provenance.log.fold import read_history
 from provenance.log.record import Record
 from provenance.log.tree import read_records
-from provenance.log.witness.cosignature import WitnessKey
-from provenance.log.witness.kept import CosignedHead, read_cosigned
 from provenance.merkle import Tree
 from provenance.settings import Settings
-from provenance.signing import Domain
-from provenance.text.shown import visible
-from provenance_cli.judge.log_export import domain_of_run
+from provenance_cli.judge.signed_by_others import (
+    check_attestations,
+    check_cosignatures,
+    run_id_in,
+)
 from provenance_cli.options import Json
 from provenance_cli.output import note, result
 
@@ -58,8 +55,8 @@ def fsck(
     folder = RunFolder(run).require()
     records = read_records(folder.journal)
     problems = _check_history(records) + _check_files(folder, records, rebuild)
-    wrong, strangers = _check_cosignatures(folder, records)
-    problems += wrong
+    wrong, strangers = check_cosignatures(folder, records)
+    problems += wrong + check_attestations(folder, records)
     if not offline:
         problems += _check_chain(records)
     if database is not None:
@@ -127,81 +124,12 @@ def _check_files(folder: RunFolder, records: Sequence[Record], rebuild: bool) ->
     return problems
 
 
-def _check_cosignatures(
-    folder: RunFolder, records: Sequence[Record]
-) -> tuple[list[str], list[str]]:
-    """Check that each line is a witness's signature of a head of this log.
-
-    Returns:
-        (problems, the witnesses of the others whom the trust file does not name, as vkeys).
-    """
-    path = folder.cosignatures
-    if not os.path.lexists(path):
-        return [], []
-    tree, run_id = Tree(r.entry for r in records), _run_id_in(records)
-    problems, signed = list[str](), dict[WitnessKey, None]()
-    try:
-        domain = domain_of_run(folder)
-        for number, line in read_cosigned(path):
-            try:
-                signed[_require_cosigned(line, run_id, tree, domain)] = None
-            except ProvenanceError as error:
-                problems.append(f"cosignatures.jsonl line {number}: {error}")
-    except ProvenanceError as error:
-        problems.append(f"cosignatures.jsonl cannot be checked: {error}")
-    known = _known_witnesses() if signed else ()
-    return problems, [visible(str(key)) for key in signed if key not in known]
-
-
-def _require_cosigned(
-    line: CosignedHead | InputError, run_id: RunId | None, tree: Tree, domain: Domain
-) -> WitnessKey:
-    """The witness whose cosignature a line is.
-
-    Raises:
-        InputError: it is no such line.
-        VerificationError: of another run, of no prefix of the log, or a signature that its witness
-            did not make for this chain and registry.
-    """
-    if isinstance(line, InputError):
-        raise line
-    head, given = line.head, line.cosignature
-    is_prefix = head.size <= len(tree) and head.root == tree.root(head.size)
-    if head.run_id != run_id or not is_prefix:
-        raise VerificationError(
-            "no head of this log",
-            where=f"head of {head.size} records",
-            expected=f"a prefix of the {len(tree)} records of run {run_id}",
-            actual=f"root {to_hex(head.root)} of run {head.run_id}",
-        )
-    if not given.is_of(checkpoint(head, domain)):
-        raise VerificationError(
-            "not a cosignature of this head",
-            where=f"witness {visible(given.witness.name)}",
-            expected=f"a signature for chain {domain.chain_id}, registry {domain.registry}",
-        )
-    return given.witness
-
-
-def _run_id_in(records: Sequence[Record]) -> RunId | None:
-    """The run that the journal's seed names; None for one that was never registered."""
-    seed = next((r for r in records if r.type == "seed" and "run_id" in r.fields), None)
-    return None if seed is None else RunId.parse(seed.fields["run_id"])
-
-
-def _known_witnesses() -> tuple[WitnessKey, ...]:
-    """Those of the trust file, if there is one that names any."""
-    path = Settings.load().trust
-    witnesses = load_trust(path).witnesses if path is not None else None
-    return () if witnesses is None else witnesses.keys
-
-
 def _check_chain(records: Sequence[Record]) -> list[str]:
     """Check that every head on chain is a prefix of the journal."""
     from provenance.chain.contracts import Reader
     from provenance.chain.session import connect, load_deployment
 
-    run_id = _run_id_in(records)
+    run_id = run_id_in(records)
     if run_id is None:
         return []
     settings = Settings.load()

@@ -16,6 +16,7 @@ from provenance.artifacts.tensors import Tensor
 from provenance.errors import InputError, MissingEvidence
 from provenance.judgement.verdict import Claim
 from provenance.log.anchoring import SignedHead
+from provenance.log.audit.attestation import Attestation
 from provenance.log.record import Record
 from provenance.log.witness.kept import CosignedHead
 from provenance.verify.claims import Notes, Report, Stopped
@@ -64,6 +65,9 @@ class _Alone:
         return []
 
     def cosignatures(self) -> Sequence[CosignedHead]:
+        return []
+
+    def attestations(self) -> Sequence[Attestation]:
         return []
 
     def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]:

@@ -1,12 +1,14 @@
 """Step 9: what can be recomputed from the material at hand. No claim here ends the verification.
 
 `weights.py` compares file, merge and base; `data.py` what was fed; `learned.py` says
-what changed; `replayed.py` trains again.
+what changed; `replayed.py` trains again, or takes the word of
+auditors (`audited.py`).
 """
 
 from __future__ import annotations
 
 from provenance.verify.case import Case
+from provenance.verify.s02_chain import Chain
 from provenance.verify.s04_log import Log
 from provenance.verify.s06_lineage import Lineage
 from provenance.verify.s08_proofs import Proofs
@@ -16,7 +18,9 @@ from provenance.verify.s09_recomputation.replayed import check_replayed
 from provenance.verify.s09_recomputation.weights import check_base, check_file, check_merge
 
 
-def check_recomputation(case: Case, log: Log, lineage: Lineage, proofs: Proofs) -> None:
+def check_recomputation(
+    case: Case, chain: Chain, log: Log, lineage: Lineage, proofs: Proofs
+) -> None:
     """Recompute order, file, merge, base and batches, as far as the caller's material allows."""
     if proofs.epochs:
         what = "exactly the committed dataset in the pre-registered order"
@@ -29,4 +33,4 @@ def check_recomputation(case: Case, log: Log, lineage: Lineage, proofs: Proofs) 
     check_base(case, log, lineage)
     fed = check_data(case, log, lineage)
     check_learned(case, log, lineage, fed)
-    check_replayed(case, log)
+    check_replayed(case, chain, log)

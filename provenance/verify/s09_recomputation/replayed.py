@@ -1,24 +1,135 @@
-"""Whether training again from the recorded batches makes the logged checkpoints."""
+"""Whether training again from the recorded batches makes the logged checkpoints.
+
+This machine trained again, or auditors of the trust file signed that they did.
+"""
 
 from __future__ import annotations
 
-from provenance.errors import AuthError, InputError, NotFound, VerificationError
+from collections.abc import Sequence
+
+from provenance.errors import (
+    AuthError,
+    InputError,
+    NotFound,
+    ProvenanceError,
+    UnavailableError,
+    VerificationError,
+)
 from provenance.judgement.verdict import Grade
 from provenance.text.counted import counted
+from provenance.text.shown import quoted
 from provenance.verify.case import Case
-from provenance.verify.protocols import ReplayFacts
+from provenance.verify.protocols import ReplayFacts, TrainingReplayer
+from provenance.verify.s02_chain import Chain
 from provenance.verify.s04_log import Log
+from provenance.verify.s09_recomputation.audited import Audited, audited
 
 _ID, _TEXT = "training.replayed", "training again from the batches makes the logged checkpoints"
 _NEEDS = "training again (--replay all, with base and dataset)"
+_MOST_FAULTS = 3
 
 
-def check_replayed(case: Case, log: Log) -> None:
-    """Make the claim `training.replayed`, and grade the edge from batches to adapter by it."""
-    replayer = case.options.replayer
-    if replayer is None:
+def check_replayed(case: Case, chain: Chain, log: Log) -> None:
+    """Make the claim `training.replayed`, and grade the edge from batches to adapter by it.
+
+    Where this machine trained again, the claim is about that, and auditors can only add to it.
+
+    Raises:
+        UnavailableError: the chain does not answer.
+    """
+    said = _audited(case, chain, log)
+    if said is not None and said.different:
+        _fail(case, said)
+    elif case.options.replayer is not None:
+        _replay(case, case.options.replayer, log, said)
+    elif said is not None:
+        _note_audit(case, said)
+    else:
         case.notes.unchecked(_ID, _TEXT, _NEEDS)
-        return
+
+
+def _audited(case: Case, chain: Chain, log: Log) -> Audited | None:
+    try:
+        return audited(case, chain, log)
+    except UnavailableError:
+        raise
+    except ProvenanceError:
+        return None  # a log without segments; whoever trains again is told so
+
+
+def _fail(case: Case, said: Audited) -> None:
+    error = VerificationError(
+        "an auditor of the trust file trained again, and got another checkpoint than the log has",
+        actual=_few(said.different),
+    )
+    case.notes.fails(_ID, error)
+    case.notes.upgrade("adapter_from", Grade.ANCHORED, "training again ended elsewhere")
+
+
+def _note_audit(case: Case, said: Audited) -> None:
+    """What auditors found, where this machine did not train again."""
+    notes, how = case.notes, _how(case, said)
+    if said.faults:
+        needs = "other auditors, or training again (--replay all, with base and dataset)"
+        what = f"auditors trained again, and not all came out exactly: {_few(said.faults)}"
+        notes.unchecked(_ID, what, needs)
+        notes.upgrade("adapter_from", Grade.ANCHORED, "not all that auditors did came out exactly")
+    elif not said.covered:
+        needs = f"attestations of {counted(_needed(case), 'auditor')} about the same segments"
+        notes.unchecked(_ID, f"{_TEXT}; auditors signed about segments: {_by(said)}", needs)
+    else:
+        notes.holds(_ID, f"{how}; nothing was trained here", **_figures(said))
+        notes.upgrade("adapter_from", _grade(said), how)
+        notes.found_replay(len(said.covered), said.segments)
+
+
+def _grade(said: Audited) -> Grade:
+    """Every segment must be covered: else it is a sample, whoever took it."""
+    return Grade.AUDITED if len(said.covered) == said.segments else Grade.SAMPLED
+
+
+def _figures(said: Audited) -> dict[str, str]:
+    return {
+        "segments": str(said.segments),
+        "covered": str(len(said.covered)),
+        "auditors": " ".join(f"{name}:{len(each)}" for name, each in said.by.items()),
+    }
+
+
+def _by(said: Audited) -> str:
+    """Who signed for how many segments."""
+    return ", ".join(f"{quoted(name)} {len(each)}" for name, each in said.by.items())
+
+
+def _few(faults: Sequence[str]) -> str:
+    more = len(faults) - _MOST_FAULTS
+    return "; ".join(faults[:_MOST_FAULTS]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _how(case: Case, said: Audited) -> str:
+    """Who trained how much again, by their word, and the chance that one false segment escaped."""
+    whole = counted(said.segments, "segment")
+    needed = f"each by at least {_needed(case)} of the trust file's auditors"
+    signed = f"who signed that each checkpoint at its end has the logged bits ({_by(said)})"
+    if len(said.covered) == said.segments:
+        return f"the whole training ({whole}) was done again, {needed}, {signed}"
+    drawn = "which the auditors drew"
+    if said.drawn_by is not None:
+        drawn = f"which block {said.drawn_by} drew after the training had ended on chain"
+    missed = 1 - len(said.covered) / said.segments
+    return (
+        f"{len(said.covered)} of {whole} of training, {drawn}, were done again, {needed}, "
+        f"{signed}; one false segment escapes with a chance of {missed:.0%}"
+    )
+
+
+def _needed(case: Case) -> int:
+    auditors = case.verifier.trust.auditors
+    return 0 if auditors is None else auditors.needed
+
+
+def _replay(case: Case, replayer: TrainingReplayer, log: Log, said: Audited | None) -> None:
+    """Train again on this machine."""
     try:
         facts = replayer.replay(log.records)
     except (NotFound, InputError, AuthError) as error:
@@ -28,10 +139,10 @@ def check_replayed(case: Case, log: Log) -> None:
         case.notes.fails(_ID, error)
         case.notes.upgrade("adapter_from", Grade.ANCHORED, "training again ended elsewhere")
     else:
-        _note(case, facts)
+        _note(case, facts, said)
 
 
-def _note(case: Case, facts: ReplayFacts) -> None:
+def _note(case: Case, facts: ReplayFacts, said: Audited | None) -> None:
     how = _coverage(facts)
     if facts.far is not None:
         # Whoever may be off by a little can hide a little in every segment.
@@ -39,9 +150,18 @@ def _note(case: Case, facts: ReplayFacts) -> None:
         case.notes.unchecked(_ID, f"{how}, but not to the same bits: {facts.far}", needs)
         case.notes.upgrade("adapter_from", Grade.ANCHORED, "training again came close")
         return
-    case.notes.holds(_ID, f"{how}: each checkpoint at its end has the logged bits")
+    exact = facts.replayed
+    found = f"{how}: each checkpoint at its end has the logged bits"
     grade = Grade.RECOMPUTED if facts.replayed == facts.segments else Grade.SAMPLED
     case.notes.upgrade("adapter_from", grade, how)
+    if said is not None and said.covered and not said.faults:
+        more, exact = _how(case, said), max(exact, len(said.covered))
+        case.notes.holds(_ID, f"{found}; {more}", **_figures(said))
+        if _grade(said).rank > grade.rank:
+            case.notes.upgrade("adapter_from", _grade(said), more)
+    else:
+        case.notes.holds(_ID, found)
+    case.notes.found_replay(exact, facts.segments)
 
 
 def _coverage(facts: ReplayFacts) -> str:

@@ -15,6 +15,8 @@ from provenance.errors import InputError, MissingEvidence, ProvenanceError, Unav
 from provenance.ids import KeyId, RunId
 from provenance.layout import RunFolder, json_object
 from provenance.log.anchoring import MAX_HEADS_BYTES, SignedHead, parse_heads
+from provenance.log.audit.attestation import Attestation
+from provenance.log.audit.kept import MAX_ATTESTATIONS_BYTES, parse_lines
 from provenance.log.frames import Allowance
 from provenance.log.record import Record
 from provenance.log.records import Seed
@@ -202,6 +204,11 @@ class FolderEvidence:
         """Lines of cosignatures.jsonl; those that cannot be read are left out."""
         data = self._reader.bytes(self.folder.cosignatures, MAX_COSIGNATURES_BYTES)
         return parse_cosigned(data or b"")
+
+    def attestations(self) -> Sequence[Attestation]:
+        """Lines of attestations.jsonl; those that cannot be read are left out."""
+        data = self._reader.bytes(self.folder.attestations, MAX_ATTESTATIONS_BYTES)
+        return [a for a in parse_lines(data or b"") if isinstance(a, Attestation)]
 
     def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]:
         """proof-<chunk>.json of an epoch."""

@@ -361,6 +361,21 @@ def test_a_policy_may_require_more(tmp_path: Path) -> None:
                 "{fraction: [0.1], confidence: .inf}",
             )
         ),
+        *(
+            FORMAT + f"replayed: {share}"
+            for share in (
+                "0.5",
+                "",
+                "{}",
+                "{share: 0}",
+                "{share: 1.01}",
+                "{share: -0.5}",
+                "{share: .nan}",
+                "{share: true}",
+                "{share: all}",
+                "{share: 0.5, auditors: 2}",
+            )
+        ),
     ],
     ids=lambda text: f"{text.removeprefix(FORMAT)!r:.40}",
 )
@@ -391,6 +406,12 @@ def test_an_edge_or_grade_that_does_not_exist_is_refused(tmp_path: Path, edges: 
 def test_a_policy_may_demand_grades(tmp_path: Path) -> None:
     read = policy(tmp_path, FORMAT + "edges: {merged_from: sampled}")
     assert read.edges == {"merged_from": Grade.SAMPLED}
+
+
+@pytest.mark.parametrize(("share", "read"), [("0.25", 0.25), ("1", 1.0), ("1.0", 1.0)])
+def test_a_policy_may_demand_a_share_of_segments(tmp_path: Path, share: str, read: float) -> None:
+    assert policy(tmp_path, FORMAT + f"replayed: {{share: {share}}}").replayed == read
+    assert load_policy(None).replayed is None
 
 
 def test_a_policy_may_say_what_samples_must_detect(tmp_path: Path) -> None:

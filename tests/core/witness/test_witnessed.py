@@ -15,7 +15,7 @@ import pytest
 from provenance.errors import InputError
 from provenance.ids import Address, RunId
 from provenance.judgement.policy import ALWAYS_REQUIRED, DEFAULT_REQUIRED, Policy
-from provenance.judgement.trust import Witnesses
+from provenance.judgement.third_parties import Witnesses
 from provenance.judgement.verdict import Claim, Status, Verdict
 from provenance.layout import RunFolder
 from provenance.log.tree import Head

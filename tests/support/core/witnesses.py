@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from provenance.judgement.trust import Trust, Witnesses
+from provenance.judgement.third_parties import Witnesses
+from provenance.judgement.trust import Trust
 from provenance.log.tree import Head
 from provenance.log.witness.cosignature import WitnessKey
 from provenance.log.witness.kept import CosignedHead

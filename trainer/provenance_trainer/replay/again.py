@@ -7,7 +7,7 @@ before they are used, and the batches that are fed with the logged ones while th
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from provenance_trainer.record.checkpoints import (
     folder_of,
     verify_checkpoint,
 )
-from provenance_trainer.record.determinism import threads_of
+from provenance_trainer.record.determinism import stack, threads_of
 from provenance_trainer.record.sampler import CommittedSampler, EpochOrders
 from provenance_trainer.replay.compare import (
     Agreement,
@@ -72,10 +72,11 @@ class Work:
 class Replayed:
     """What training again came to: a comparison of each end, up to the first that is not exact.
 
-    seconds: of training.
+    stack: what trained again, as `run.open` records it of the run. seconds: of training.
     """
 
     comparisons: tuple[Comparison, ...]
+    stack: Mapping[str, Any]
     seconds: float
 
 
@@ -113,7 +114,8 @@ def replay_segment(work: Work, base: BaseModel, dataset: CommittedDataset, say: 
     if len(again.found) == len(work.segment.ends) - again.shipped:
         follow.require_all_fed()
         again.ship()
-    return Replayed(tuple(again.found), seconds)
+    made_on = stack(deterministic=_was_deterministic(work.opening))
+    return Replayed(tuple(again.found), made_on, seconds)
 
 
 def _train(run: PreparedRun, start: Path | None) -> None:

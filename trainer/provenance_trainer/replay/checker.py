@@ -10,6 +10,7 @@ from provenance.digest import Digest, sha256
 from provenance.errors import NotFound, ProvenanceError, VerificationError
 from provenance.ids import Word
 from provenance.layout import RunFolder
+from provenance.log.audit.draw import drawn
 from provenance.log.fold import read_history
 from provenance.log.graph.segments import segments_of
 from provenance.log.record import Record
@@ -20,7 +21,7 @@ from provenance.verify.protocols import ReplayFacts
 from provenance.verify.sources.evidence import FolderSource
 from provenance_trainer.replay.compare import Agreement
 from provenance_trainer.replay.process import Material
-from provenance_trainer.replay.run import Replay, drawn, replay_run
+from provenance_trainer.replay.run import Replay, replay_run
 
 
 class TrainingReplay:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from provenance.log.fold import read_history
 from provenance.log.graph.segments import Segment, joined, segments_of
 from provenance.log.history import Placed
 from provenance.log.record import Record
-from provenance.order import epoch_order
 from provenance.progress import Say
 from provenance.text.counted import counted
 from provenance.text.shown import told
@@ -34,17 +33,23 @@ class Outcome:
     number: int
     comparisons: tuple[Comparison, ...]
 
+    @property
+    def agreement(self) -> Agreement:
+        """The worst class of any of its checkpoints."""
+        return Agreement.worst([found.agreement for found in self.comparisons])
+
 
 @dataclass(frozen=True)
 class Replay:
     """What training a run again came to.
 
     count: segments of the run. outcomes: of each that was asked for, in order.
-    seconds: of training.
+    stack: of the processes that trained. seconds: of training.
     """
 
     count: int
     outcomes: tuple[Outcome, ...]
+    stack: Mapping[str, Any]
     seconds: float
 
     @property
@@ -65,32 +70,16 @@ class Replay:
             "segments": self.count,
             "class": self.agreement.value,
             "seconds": round(self.seconds, 1),
+            "stack": dict(self.stack),
             "replayed": [
                 {
                     "segment": one.number,
+                    "class": one.agreement.value,
                     "checkpoints": [found.to_json() for found in one.comparisons],
                 }
                 for one in self.outcomes
             ],
         }
-
-
-def drawn(count: int, wanted: int, nonce: Word) -> list[int]:
-    """The segments that a nonce draws: `wanted` different ones of `count`, in order.
-
-    Whoever fixed the run before the nonce was chosen could not know them.
-
-    Raises:
-        InputError: more are wanted than there are.
-    """
-    if not 1 <= wanted <= count:
-        raise InputError(
-            "the run has not so many segments",
-            where="--segments",
-            expected=f"1 to {count}, or all",
-            actual=wanted,
-        )
-    return sorted(int(number) for number in epoch_order(bytes(nonce), 0, count)[:wanted])
 
 
 def replay_run(
@@ -116,6 +105,7 @@ def replay_run(
     segments = segments_of(history)
     seed = bytes(Word.parse(history.seed.fields["seed"] if history.seed else ""))
     outcomes, left, seconds = list[Outcome](), list(numbers), 0.0
+    stack: Mapping[str, Any] = {}
     while left:
         row = _row(left)
         segment, places = reachable(segments, row, folders, say)
@@ -125,7 +115,8 @@ def replay_run(
             say(f"{segment}: {comparison}")
         new = _outcomes(segments, row, made)
         outcomes, left, seconds = outcomes + new, left[len(new) :], seconds + made.seconds
-    return Replay(len(segments), tuple(outcomes), seconds)
+        stack = made.stack
+    return Replay(len(segments), tuple(outcomes), stack, seconds)
 
 
 def _row(numbers: Sequence[int]) -> Sequence[int]:

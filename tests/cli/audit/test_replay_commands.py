@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from provenance.ids import Word
-from provenance_trainer.replay.run import drawn
+from provenance.log.audit.draw import drawn
 from tests.cli.conftest import Job
 
 ZERO = "0x" + "00" * 32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_
 import os
 from pathlib import Path
 from typing import Annotated
@@ -11,31 +12,22 @@ import typer
 from provenance.errors import InputError
 from provenance.ids import Word
 from provenance.layout import RunFolder, read_json
-from provenance.log.fold import read_history
-from provenance.log.graph.segments import segments_of
-from provenance.log.tree import read_records
+from provenance.log.audit.draw import drawn
 from provenance.settings import Settings
 from provenance.text.shown import told
+from provenance_cli.audit.report import Report
+from provenance_cli.audit.subject import OnChain, Subject
+from provenance_cli.judge.options import TrustFile
 from provenance_cli.judge.question import segments_wanted
 from provenance_cli.options import Json, RunDir
 from provenance_cli.output import note, result
+from provenance_cli.outputs import try_file, write_output
 from provenance_cli.wiring import require_folder
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    help="Train segments of a run again, and compare with its log.",
-)
-
 EXIT_CODES = {"exact": 0, "different": 1, "close": 3, "unknown": 3}
+_BY_BLOCK = "chain"
 
 
-@app.callback()
-def _root() -> None:
-    """Train segments of a run again, and compare with its log."""
-
-
-@app.command()
 def replay(
     run: RunDir,
     with_data: Annotated[Path, typer.Option(help="Committed dataset with its salts.")],
@@ -51,9 +43,15 @@ def replay(
     nonce: Annotated[
         str | None,
         typer.Option(
-            metavar="0x..", help="32 bytes that draw the segments (default: random, and said)."
+            metavar="0x..|chain",
+            help="32 bytes that draw the segments, or `chain` for the block that draws "
+            "(`audit draw`); default: random, and said.",
         ),
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File for the report, which `audit sign` takes.")
+    ] = None,
+    trust: TrustFile = None,
     json: Json = False,
 ) -> None:
     """Train segments of RUN again with its logged batches, in fresh processes.
@@ -64,37 +62,36 @@ def replay(
     off is not known; exit code 3) or `different` (exit code 1).
     """
     from provenance_trainer.replay.process import Material
-    from provenance_trainer.replay.run import drawn, replay_run
+    from provenance_trainer.replay.run import replay_run
 
     require_folder(with_data, "--with-data", "give a folder that `dataset commit` wrote")
+    try_file(out, "--out")
     wanted = segments_wanted(segments, "--segments")
-    chosen = Word(os.urandom(Word.SIZE)) if nonce is None else _nonce(nonce)
-    folder = RunFolder(run)
-    records = read_records(folder.journal)
-    count = len(segments_of(read_history(records)))
-    numbers = list(range(count)) if wanted is None else drawn(count, wanted, chosen)
+    subject = Subject.read(run)
+    chosen = _chosen(nonce, subject, trust)
+    count = len(subject.segments)
+    numbers = drawn(count, count if wanted is None else wanted, chosen)
     note(f"{count} segments; nonce {chosen} draws {', '.join(map(str, numbers))}")
-    material = Material(with_data, base or _base_of(folder), Settings.load())
-    found = replay_run(records, [run], numbers, material, note)
+    material = Material(with_data, base or _base_of(subject.folder), Settings.load())
+    found = replay_run(subject.records, [run], numbers, material, note)
     lines = [f"segment {one.number}: {c}" for one in found.outcomes for c in one.comparisons]
     summary = f"{len(numbers)} of {count} segments trained again: {found.agreement}"
-    value = {
-        "format": "provenance-replay/1",
-        "run": str(run),
-        "opening": str(records[0].digest),
-        "nonce": str(chosen),
-        **found.to_json(),
-    }
+    about = Report.of(subject, chosen, found.to_json())
+    value = {"run": str(run), **about.to_json(), **found.to_json()}
+    if out is not None:
+        text = json_.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+        write_output(out, text.encode() + b"\n", "--out")
     result(value, json, "\n".join([*lines, summary]))
     raise typer.Exit(EXIT_CODES[found.agreement.value])
 
 
-def _nonce(text: str) -> Word:
-    try:
-        return Word.parse(text)
-    except InputError as error:
-        error.where = "--nonce"
-        raise
+def _chosen(nonce: str | None, subject: Subject, trust: Path | None) -> Word:
+    """What draws the segments: a block, the auditor, or chance."""
+    if nonce is None:
+        return Word(os.urandom(Word.SIZE))
+    if nonce == _BY_BLOCK:
+        return OnChain.of(subject, trust).draw(subject).nonce
+    return Word.parse(nonce, where="--nonce")
 
 
 def _base_of(folder: RunFolder) -> str:

@@ -1,0 +1,1 @@
+"""What auditors sign after they trained segments of a run again, and which segments are drawn."""

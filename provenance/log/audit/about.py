@@ -1,0 +1,92 @@
+"""Whether an attestation is about a run's log, and whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from provenance.errors import MissingEvidence, VerificationError
+from provenance.ids import RunId
+from provenance.log.audit.attestation import Attestation
+from provenance.log.audit.draw import drawn
+from provenance.log.graph.segments import Segment
+from provenance.log.record import Record
+from provenance.merkle import Tree
+from provenance.signing import Domain
+
+
+@dataclass(frozen=True)
+class AuditedLog:
+    """The log of one run, whose training has ended, as attestations are compared with it.
+
+    tree: over its records. close: index of `run.close`. domain: where signatures about it count.
+    """
+
+    run_id: RunId
+    tree: Tree
+    close: int
+    segments: Sequence[Segment]
+    domain: Domain
+
+    @classmethod
+    def of(
+        cls,
+        run_id: RunId,
+        records: Sequence[Record],
+        close: int,
+        segments: Sequence[Segment],
+        domain: Domain,
+    ) -> AuditedLog:
+        """Of a run's records."""
+        tree = Tree([record.entry for record in records])
+        return cls(run_id, tree, close, segments, domain)
+
+    def require_about(self, attestation: Attestation) -> None:
+        """Check that an attestation (attacker-controlled) is about this log and signed.
+
+        It must be about all segments that its nonce drew, so that nobody shows the good ones alone.
+
+        Raises:
+            VerificationError: about another run, log or checkpoint, not whole, or not signed by the
+                key that it names.
+            MissingEvidence: about a longer log.
+        """
+        audit = attestation.audit
+        self._require_log(audit.run_id, audit.size, audit.root)
+        numbers, count = [one.number for one in audit.replayed], len(self.segments)
+        if audit.segments != count or len(numbers) > count:
+            raise VerificationError(
+                "attestation is about another number of segments",
+                expected=count,
+                actual=audit.segments,
+            )
+        attestation.require_signed(self.domain)
+        if numbers != drawn(count, len(numbers), audit.nonce):
+            raise VerificationError(
+                "attestation is about other segments than its nonce drew",
+                expected=drawn(count, len(numbers), audit.nonce),
+                actual=numbers,
+            )
+        for one in audit.replayed:
+            if not one.is_of(self.segments[one.number]):
+                raise VerificationError(
+                    "attestation is about other checkpoints", where=f"segment {one.number}"
+                )
+
+    def _require_log(self, run_id: RunId, size: int, root: bytes) -> None:
+        if run_id != self.run_id:
+            raise VerificationError(
+                "attestation is about another run", expected=self.run_id, actual=run_id
+            )
+        if size > len(self.tree):
+            raise MissingEvidence(
+                "attestation is about a longer log",
+                expected=f"{size} records",
+                actual=len(self.tree),
+            )
+        if size <= self.close or self.tree.root(size) != root:
+            raise VerificationError(
+                "attestation is about another log, or one whose training had not ended",
+                expected=f"more than {self.close} records of this log",
+                actual=f"{size} records",
+            )

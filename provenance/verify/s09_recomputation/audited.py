@@ -1,0 +1,138 @@
+"""Which segments of training the auditors of the trust file did again, by their attestations.
+
+An attestation says who made it, so it counts wherever it lies. Those of strangers, of other logs,
+and whatever else is planted beside them say nothing, and accuse nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from provenance.errors import InputError, MissingEvidence, NotFound, VerificationError
+from provenance.judgement.head_signatures import domain_of
+from provenance.judgement.segment_draw import segment_draw
+from provenance.judgement.third_parties import Auditors
+from provenance.log.audit.about import AuditedLog
+from provenance.log.audit.attestation import DIFFERENT, EXACT, Attestation, Audit
+from provenance.log.fold import read_history
+from provenance.log.graph.segments import segments_of
+from provenance.text.shown import quoted
+from provenance.verify.case import Case
+from provenance.verify.s02_chain import Chain
+from provenance.verify.s04_log import Log
+
+MAX_ATTESTATIONS = 256
+"""How many are checked in a folder."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What auditors of the trust file signed about a run.
+
+    segments: how many the run has.
+    by: of each auditor's name, the segments that came out exactly, and never otherwise.
+    covered: the segments that as many auditors as needed found exact.
+    drawn_by: the number of the block that drew all that was trained again; None if auditors did.
+    faults: what came out otherwise, in words.
+    different: those of them that came out `different`.
+    """
+
+    segments: int
+    by: Mapping[str, frozenset[int]]
+    covered: frozenset[int]
+    drawn_by: int | None
+    faults: tuple[str, ...]
+    different: tuple[str, ...]
+
+
+def audited(case: Case, chain: Chain, log: Log) -> Audited | None:
+    """What counts; None if the trust file names no auditors, or none of them signed anything.
+
+    Raises:
+        NotFound, VerificationError: the log has no segments; see `segments_of`.
+        UnavailableError: the chain does not answer.
+    """
+    auditors = case.verifier.trust.auditors
+    if auditors is None:
+        return None
+    history = read_history(log.records)
+    segments = segments_of(history)
+    close = history.close.index if history.close is not None else 0
+    domain = domain_of(case.verifier.trust)
+    about = AuditedLog.of(log.claim.run_id, log.records, close, segments, domain)
+    found = _counting(case, chain, about)
+    if not found:
+        return None
+    by: dict[str, frozenset[int]] = {}
+    for auditor in auditors.named:
+        said = [s for a in found if a.auditor == auditor.address for s in a.audit.replayed]
+        bad = {one.number for one in said if one.outcome != EXACT}
+        if said:
+            by[auditor.name] = frozenset(one.number for one in said) - bad
+    covered = frozenset(
+        segment.number
+        for segment in segments
+        if sum(segment.number in each for each in by.values()) >= auditors.needed
+    )
+    faults = dict.fromkeys(_faults(found, auditors))
+    different = tuple(words for outcome, words in faults if outcome == DIFFERENT)
+    block = _drawn_by(case, chain, about, found)
+    every = tuple(words for _, words in faults)
+    return Audited(len(segments), by, covered, block, every, different)
+
+
+def _faults(found: Sequence[Attestation], auditors: Auditors) -> Iterator[tuple[str, str]]:
+    """The class and the words of each segment that did not come out exactly."""
+    for each in found:
+        auditor = auditors.auditor(each.auditor)
+        name = each.auditor if auditor is None else auditor.name
+        for one in each.audit.replayed:
+            if one.outcome != EXACT:
+                said = f"segment {one.number} came out {one.outcome} for {quoted(name)}"
+                yield one.outcome, said
+
+
+def _counting(case: Case, chain: Chain, about: AuditedLog) -> list[Attestation]:
+    """Attestations at hand that count, each once: by auditors, about this log and its segments."""
+    found: dict[bytes, Attestation] = {}
+    for evidence in case.verifier.source.candidates(about.run_id):
+        with suppress(InputError):  # a file that cannot be read adds none
+            mine = [a for a in evidence.attestations() if _is_by_auditor(case, a)]
+            for each in mine[:MAX_ATTESTATIONS]:
+                with suppress(VerificationError, MissingEvidence):
+                    about.require_about(each)
+                    _require_of_chain(case, chain, each.audit)
+                    found[each.audit.digest(about.domain) + each.auditor.encode()] = each
+    return list(found.values())
+
+
+def _is_by_auditor(case: Case, attestation: Attestation) -> bool:
+    """Whether it names an auditor of the trust file, and a block in which this one counts."""
+    auditors = case.verifier.trust.auditors
+    auditor = auditors.auditor(attestation.auditor) if auditors else None
+    return auditor is not None and auditor.covers(attestation.audit.block)
+
+
+def _require_of_chain(case: Case, chain: Chain, audit: Audit) -> None:
+    """The block that an audit names is one of the pinned chain.
+
+    Raises:
+        VerificationError: it is not.
+        UnavailableError: the chain does not answer.
+    """
+    late = audit.block > chain.snapshot.block.number
+    if late or case.verifier.reader.block(audit.block).hash != audit.block_hash:
+        raise VerificationError("attestation names a block of another chain")
+
+
+def _drawn_by(
+    case: Case, chain: Chain, about: AuditedLog, found: Sequence[Attestation]
+) -> int | None:
+    """The block that drew everything that was trained again; None if somebody else drew any."""
+    try:
+        draw = segment_draw(case.verifier.reader, chain.snapshot, about.run_id, about.close)
+    except NotFound:
+        return None
+    return draw.block if all(each.audit.nonce == draw.nonce for each in found) else None
