@@ -59,8 +59,8 @@ def _audited(case: Case, chain: Chain, log: Log) -> Audited | None:
 
 def _fail(case: Case, said: Audited) -> None:
     error = VerificationError(
-        "an auditor of the trust file trained again, and got another checkpoint than the log has",
-        actual=_few(said.different),
+        "an auditor of the trust file trained again, and got another checkpoint than the log has: "
+        + _few(said.different)
     )
     case.notes.fails(_ID, error)
     case.notes.upgrade("adapter_from", Grade.ANCHORED, "training again ended elsewhere")

@@ -223,7 +223,10 @@ def test_another_checkpoint_fails_the_verdict(stack: dict[str, Any]) -> None:
     """On any stack: what the run says of its own is the publisher's word."""
     verdict, claim, edge = judged(with_class("different", stack))
     assert (verdict.status, claim.holds, edge.grade) == (Status.FAILED, False, Grade.ANCHORED)
-    assert claim.actual == 'segment 1 came out different for "Anna"'
+    assert claim.text == (
+        "an auditor of the trust file trained again, and got another checkpoint than the log has: "
+        'segment 1 came out different for "Anna"'
+    )
 
 
 @pytest.mark.parametrize("outcome", ["close", "unknown"])
