@@ -48,6 +48,35 @@ class EdgeModel(BaseModel):
     note: str | None = None
 
 
+class AuditorModel(BaseModel):
+    """How many segments came out in each class, by an auditor's signed word."""
+
+    name: str
+    classes: dict[str, int]
+
+
+class StretchModel(BaseModel):
+    """A segment of the training, or several in a row, and who trained them again."""
+
+    first: int
+    last: int
+    batches: int
+    count: int
+    end: str
+    here: dict[str, int]
+    audited: int
+    auditors: list[AuditorModel]
+
+
+class TrainingModel(BaseModel):
+    """The training from its first step to its last."""
+
+    count: int
+    needed: int | None
+    drawn_by: int | None
+    segments: list[StretchModel]
+
+
 class VerdictModel(BaseModel):
     """The verdict, in the form that `verify`, `gate` and this service share."""
 
@@ -64,6 +93,7 @@ class VerdictModel(BaseModel):
     sibling_runs: list[str]
     release: dict[str, Any] | None
     interval: dict[str, Any] | None
+    training: TrainingModel | None
     trust: str | None
     limits: list[str]
 

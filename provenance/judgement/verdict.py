@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from provenance.judgement.training import Stretch, Training
 from provenance.text.shown import visible
 
 
@@ -125,7 +126,7 @@ class Edge:
         return value | ({"note": self.note} if self.note else {})
 
 
-_Part = TypeVar("_Part", Claim, Edge)
+_Part = TypeVar("_Part", Claim, Edge, Stretch)
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ class Verdict:
 
     development: why this is not a production verdict; empty if it is one.
     siblings: other runs that the owner opened on this dataset, as `0x..`; a lower bound.
+    training: how its segments stand; None if the verification did not come to them.
     """
 
     status: Status
@@ -145,6 +147,7 @@ class Verdict:
     siblings: tuple[str, ...] = ()
     release: dict[str, Any] | None = None
     interval: dict[str, Any] | None = None
+    training: Training | None = None
     trust: str | None = None
     limits: tuple[str, ...] = ()
 
@@ -178,6 +181,7 @@ class Verdict:
             siblings=_shown(self.siblings),
             release=_shown(self.release),
             interval=_shown(self.interval),
+            training=_shown_training(self.training),
             trust=_shown(self.trust),
             limits=_shown(self.limits),
         )
@@ -198,6 +202,7 @@ class Verdict:
             "sibling_runs": list(self.siblings),
             "release": self.release,
             "interval": self.interval,
+            "training": None if self.training is None else self.training.to_json(),
             "trust": self.trust,
             "limits": list(self.limits),
         }
@@ -214,3 +219,9 @@ def _shown(value: Any) -> Any:
 
 def _shown_fields(part: _Part) -> _Part:
     return replace(part, **{f.name: _shown(getattr(part, f.name)) for f in fields(part)})
+
+
+def _shown_training(training: Training | None) -> Training | None:
+    if training is None:
+        return None
+    return replace(training, segments=tuple(map(_shown_fields, training.segments)))

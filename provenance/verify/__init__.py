@@ -157,6 +157,7 @@ def _verdict(attempt: _Attempt, others: Sequence[_Attempt]) -> Verdict:
         siblings=tuple(report.siblings),
         release=_release(case, report),
         interval=_interval(case, report),
+        training=report.training,
         trust=str(case.verifier.trust.digest),
         limits=(*_limits(report), *_rivals(attempt, others)),
     )

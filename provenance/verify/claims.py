@@ -14,6 +14,7 @@ from provenance.errors import MissingEvidence, ProvenanceError, UnavailableError
 from provenance.judgement.edges import BEST
 from provenance.judgement.facts import ClaimFacts, HeadFacts
 from provenance.judgement.policy import CLAIMS
+from provenance.judgement.training import Training
 from provenance.judgement.trust import Publisher
 from provenance.judgement.verdict import Claim, Edge, Grade
 from provenance.text.shown import MOST_TOLD, place, sentence, shortened
@@ -45,6 +46,7 @@ class Report:
     release: the release on chain that is followed; name: what its record calls the release.
     draw_block: the block whose hash made the run's seed.
     head: the head that the release lies under.
+    training: how its segments stand; None if the verification did not come to them.
     contradicted: whether weights that have the logged identity show something else than is claimed.
     lacking: ids of the claims that could not be checked, since evidence that log or chain speak of
         is missing. No policy verifies a run of which there are any.
@@ -64,6 +66,7 @@ class Report:
     name: str | None = None
     draw_block: int | None = None
     head: HeadFacts | None = None
+    training: Training | None = None
     contradicted: bool = False
     lacking: list[str] = field(default_factory=list)
     logs: int = 0
@@ -102,6 +105,10 @@ class Notes:
     def found_replay(self, exact: int, segments: int) -> None:
         """So many of the run's segments were trained again, and all of these came out exactly."""
         self._report.replayed = (exact, segments)
+
+    def found_training(self, training: Training) -> None:
+        """The run was trained in these segments, of which so much was done again."""
+        self._report.training = training
 
     def called(self, name: str) -> None:
         """The release's record calls it so."""

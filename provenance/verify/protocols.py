@@ -329,15 +329,22 @@ class DataChecker(Protocol):
 
 @dataclass(frozen=True)
 class ReplayFacts:
-    """What training segments of a run again came to, none of which was far off.
+    """What training segments of a run again came to.
 
-    segments: of the run; replayed: how many of them were trained again.
+    segments: of the run. outcomes: the class of each that was trained again, by its number.
     far: where the bits are not the logged ones, and how far off; None if all are equal.
+    different: the first checkpoint that is farther off than `far` can be; None if none is.
     """
 
     segments: int
-    replayed: int
+    outcomes: Mapping[int, str]
     far: str | None = None
+    different: Difference | None = None
+
+    @property
+    def replayed(self) -> int:
+        """How many were trained again."""
+        return len(self.outcomes)
 
 
 class TrainingReplayer(Protocol):
@@ -347,8 +354,8 @@ class TrainingReplayer(Protocol):
         """Train all segments again, or some that nobody could know beforehand.
 
         Raises:
-            VerificationError: the log feeds other records than the run's order, a checkpoint is not
-                as logged, or training again ends somewhere else.
+            VerificationError: the log feeds other records than the run's order, or a checkpoint is
+                not as logged.
             NotFound: material is not at hand, or this run cannot be replayed.
             InputError, AuthError: it cannot be read.
         """

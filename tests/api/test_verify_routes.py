@@ -34,6 +34,7 @@ KEYS = {
     "sibling_runs",
     "release",
     "interval",
+    "training",
     "trust",
     "limits",
 }

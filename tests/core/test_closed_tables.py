@@ -10,6 +10,7 @@ import pytest
 
 from provenance import errors
 from provenance.judgement.policy import CLAIMS
+from provenance.judgement.training import Stretch, Training
 from provenance.judgement.verdict import (
     EXIT_AUTH,
     EXIT_USAGE,
@@ -131,6 +132,15 @@ def golden() -> Verdict:
         siblings=("0x02",),
         release={"index": 3},
         interval={"not_before": {"block": 1, "time": 2}},
+        training=Training(
+            2,
+            2,
+            9,
+            (
+                Stretch(1, 5, 20, 1, "checkpoint-5", {"exact": 1}, 1, {"Anna": {"exact": 1}}),
+                Stretch(6, 10, 20, 1, "adapter", {}, 0, {}),
+            ),
+        ),
         trust="sha256:" + "11" * 32,
         limits=("gradients",),
     )

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.errors import InputError
+from provenance.judgement.training import Stretch, Training
 from provenance.judgement.verdict import Claim, Edge, Grade, Status, Verdict
 from provenance.text.shown import quoted, told, visible
 from provenance_api.resolve import Answer
@@ -99,6 +100,7 @@ def verdict(attack: str) -> Verdict:
         siblings=(attack,),
         release={"name": attack, "owner": attack},
         interval={"not_before": {"block": 1, "time": 2}, "not_later_than": None},
+        training=Training(1, 1, 1, (Stretch(1, 2, 3, 1, attack, {}, 1, {attack: {"exact": 1}}),)),
         trust=attack,
     )
 

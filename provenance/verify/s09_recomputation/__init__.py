@@ -2,7 +2,7 @@
 
 `weights.py` compares file, merge and base; `data.py` what was fed; `learned.py` says
 what changed; `replayed.py` trains again, or takes the word of
-auditors (`audited.py`).
+auditors (`audited.py`); `stretches.py` tells how each part of the training stands.
 """
 
 from __future__ import annotations
@@ -33,4 +33,4 @@ def check_recomputation(
     check_base(case, log, lineage)
     fed = check_data(case, log, lineage)
     check_learned(case, log, lineage, fed)
-    check_replayed(case, chain, log)
+    check_replayed(case, chain, log, lineage.history)

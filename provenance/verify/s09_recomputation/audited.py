@@ -15,9 +15,9 @@ from provenance.judgement.head_signatures import domain_of
 from provenance.judgement.segment_draw import segment_draw
 from provenance.judgement.third_parties import Auditors
 from provenance.log.audit.about import AuditedLog
-from provenance.log.audit.attestation import DIFFERENT, EXACT, Attestation, Audit
-from provenance.log.fold import read_history
-from provenance.log.graph.segments import segments_of
+from provenance.log.audit.attestation import CLASSES, DIFFERENT, EXACT, Attestation, Audit
+from provenance.log.graph.segments import Segment
+from provenance.log.history import History
 from provenance.text.shown import quoted
 from provenance.verify.case import Case
 from provenance.verify.s02_chain import Chain
@@ -32,7 +32,7 @@ class Audited:
     """What auditors of the trust file signed about a run.
 
     segments: how many the run has.
-    by: of each auditor's name, the segments that came out exactly, and never otherwise.
+    outcomes: of each auditor's name, the worst class of each segment that they trained again.
     covered: the segments that as many auditors as needed found exact.
     drawn_by: the number of the block that drew all that was trained again; None if auditors did.
     faults: what came out otherwise, in words.
@@ -40,47 +40,66 @@ class Audited:
     """
 
     segments: int
-    by: Mapping[str, frozenset[int]]
+    outcomes: Mapping[str, Mapping[int, str]]
     covered: frozenset[int]
     drawn_by: int | None
     faults: tuple[str, ...]
     different: tuple[str, ...]
 
+    @property
+    def by(self) -> Mapping[str, frozenset[int]]:
+        """Of each auditor's name, the segments that came out exactly, and never otherwise."""
+        return {
+            name: frozenset(number for number, outcome in each.items() if outcome == EXACT)
+            for name, each in self.outcomes.items()
+        }
 
-def audited(case: Case, chain: Chain, log: Log) -> Audited | None:
+
+def audited(
+    case: Case, chain: Chain, log: Log, history: History, segments: Sequence[Segment]
+) -> Audited | None:
     """What counts; None if the trust file names no auditors, or none of them signed anything.
 
+    Args:
+        history: that of the log. segments: all of the run, at least one.
+
     Raises:
-        NotFound, VerificationError: the log has no segments; see `segments_of`.
         UnavailableError: the chain does not answer.
     """
     auditors = case.verifier.trust.auditors
     if auditors is None:
         return None
-    history = read_history(log.records)
-    segments = segments_of(history)
     close = history.close.index if history.close is not None else 0
     domain = domain_of(case.verifier.trust)
     about = AuditedLog.of(log.claim.run_id, log.records, close, segments, domain)
     found = _counting(case, chain, about)
     if not found:
         return None
-    by: dict[str, frozenset[int]] = {}
-    for auditor in auditors.named:
-        said = [s for a in found if a.auditor == auditor.address for s in a.audit.replayed]
-        bad = {one.number for one in said if one.outcome != EXACT}
-        if said:
-            by[auditor.name] = frozenset(one.number for one in said) - bad
+    outcomes = _outcomes(found, auditors)
     covered = frozenset(
         segment.number
         for segment in segments
-        if sum(segment.number in each for each in by.values()) >= auditors.needed
+        if sum(each.get(segment.number) == EXACT for each in outcomes.values()) >= auditors.needed
     )
     faults = dict.fromkeys(_faults(found, auditors))
     different = tuple(words for outcome, words in faults if outcome == DIFFERENT)
     block = _drawn_by(case, chain, about, found)
     every = tuple(words for _, words in faults)
-    return Audited(len(segments), by, covered, block, every, different)
+    return Audited(len(segments), outcomes, covered, block, every, different)
+
+
+def _outcomes(found: Sequence[Attestation], auditors: Auditors) -> dict[str, dict[int, str]]:
+    """The worst class of each segment, by the name of the auditor who trained it again."""
+    outcomes: dict[str, dict[int, str]] = {}
+    for auditor in auditors.named:
+        said = [s for a in found if a.auditor == auditor.address for s in a.audit.replayed]
+        worst: dict[int, str] = {}
+        for one in said:
+            before = worst.get(one.number, EXACT)
+            worst[one.number] = max(before, one.outcome, key=CLASSES.index)
+        if worst:
+            outcomes[auditor.name] = worst
+    return outcomes
 
 
 def _faults(found: Sequence[Attestation], auditors: Auditors) -> Iterator[tuple[str, str]]:

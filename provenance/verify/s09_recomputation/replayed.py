@@ -16,6 +16,8 @@ from provenance.errors import (
     VerificationError,
 )
 from provenance.judgement.verdict import Grade
+from provenance.log.graph.segments import Segment, segments_of
+from provenance.log.history import History
 from provenance.text.counted import counted
 from provenance.text.shown import quoted
 from provenance.verify.case import Case
@@ -23,13 +25,15 @@ from provenance.verify.protocols import ReplayFacts, TrainingReplayer
 from provenance.verify.s02_chain import Chain
 from provenance.verify.s04_log import Log
 from provenance.verify.s09_recomputation.audited import Audited, audited
+from provenance.verify.s09_recomputation.stretches import training_of
 
 _ID, _TEXT = "training.replayed", "training again from the batches makes the logged checkpoints"
 _NEEDS = "training again (--replay all, with base and dataset)"
+_ELSEWHERE = "training again ended elsewhere"
 _MOST_FAULTS = 3
 
 
-def check_replayed(case: Case, chain: Chain, log: Log) -> None:
+def check_replayed(case: Case, chain: Chain, log: Log, history: History) -> None:
     """Make the claim `training.replayed`, and grade the edge from batches to adapter by it.
 
     Where this machine trained again, the claim is about that, and auditors can only add to it.
@@ -37,24 +41,39 @@ def check_replayed(case: Case, chain: Chain, log: Log) -> None:
     Raises:
         UnavailableError: the chain does not answer.
     """
-    said = _audited(case, chain, log)
+    segments = _segments(history)
+    said = _audited(case, chain, log, history, segments) if segments else None
+    facts = None
     if said is not None and said.different:
         _fail(case, said)
     elif case.options.replayer is not None:
-        _replay(case, case.options.replayer, log, said)
+        facts = _replay(case, case.options.replayer, log, said)
     elif said is not None:
         _note_audit(case, said)
     else:
         case.notes.unchecked(_ID, _TEXT, _NEEDS)
+    if segments:
+        needed = None if case.verifier.trust.auditors is None else _needed(case)
+        case.notes.found_training(training_of(segments, needed, facts, said))
 
 
-def _audited(case: Case, chain: Chain, log: Log) -> Audited | None:
+def _segments(history: History) -> Sequence[Segment]:
+    """The segments of a run; none if its log has none. Whoever trains again is told why."""
     try:
-        return audited(case, chain, log)
+        return segments_of(history)
+    except (NotFound, VerificationError):
+        return ()
+
+
+def _audited(
+    case: Case, chain: Chain, log: Log, history: History, segments: Sequence[Segment]
+) -> Audited | None:
+    try:
+        return audited(case, chain, log, history, segments)
     except UnavailableError:
         raise
     except ProvenanceError:
-        return None  # a log without segments; whoever trains again is told so
+        return None
 
 
 def _fail(case: Case, said: Audited) -> None:
@@ -63,7 +82,7 @@ def _fail(case: Case, said: Audited) -> None:
         + _few(said.different)
     )
     case.notes.fails(_ID, error)
-    case.notes.upgrade("adapter_from", Grade.ANCHORED, "training again ended elsewhere")
+    case.notes.upgrade("adapter_from", Grade.ANCHORED, _ELSEWHERE)
 
 
 def _note_audit(case: Case, said: Audited) -> None:
@@ -128,8 +147,10 @@ def _needed(case: Case) -> int:
     return 0 if auditors is None else auditors.needed
 
 
-def _replay(case: Case, replayer: TrainingReplayer, log: Log, said: Audited | None) -> None:
-    """Train again on this machine."""
+def _replay(
+    case: Case, replayer: TrainingReplayer, log: Log, said: Audited | None
+) -> ReplayFacts | None:
+    """Train again on this machine; returns what it came to, None if it came to nothing."""
     try:
         facts = replayer.replay(log.records)
     except (NotFound, InputError, AuthError) as error:
@@ -137,13 +158,20 @@ def _replay(case: Case, replayer: TrainingReplayer, log: Log, said: Audited | No
         case.notes.unchecked(_ID, _TEXT, str(error))
     except VerificationError as error:
         case.notes.fails(_ID, error)
-        case.notes.upgrade("adapter_from", Grade.ANCHORED, "training again ended elsewhere")
+        case.notes.upgrade("adapter_from", Grade.ANCHORED, _ELSEWHERE)
     else:
         _note(case, facts, said)
+        return facts
+    return None
 
 
 def _note(case: Case, facts: ReplayFacts, said: Audited | None) -> None:
     how = _coverage(facts)
+    if facts.different is not None:
+        what = "training again makes another checkpoint than the log has"
+        case.notes.differs(_ID, what, [facts.different])
+        case.notes.upgrade("adapter_from", Grade.ANCHORED, _ELSEWHERE)
+        return
     if facts.far is not None:
         # Whoever may be off by a little can hide a little in every segment.
         needs = "the processor, threads and torch that the run was trained with"

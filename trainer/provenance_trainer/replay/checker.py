@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from provenance.digest import Digest, sha256
-from provenance.errors import NotFound, ProvenanceError, VerificationError
+from provenance.errors import NotFound, ProvenanceError
 from provenance.ids import Word
 from provenance.layout import RunFolder
 from provenance.log.audit.draw import drawn
@@ -17,7 +17,7 @@ from provenance.log.record import Record
 from provenance.log.tree import iterate_records
 from provenance.progress import Say
 from provenance.text.shown import told
-from provenance.verify.protocols import ReplayFacts
+from provenance.verify.protocols import Difference, ReplayFacts
 from provenance.verify.sources.evidence import FolderSource
 from provenance_trainer.replay.compare import Agreement
 from provenance_trainer.replay.process import Material
@@ -58,9 +58,9 @@ class TrainingReplay:
             nonce = Word(os.urandom(Word.SIZE))
             numbers = drawn(count, min(self._wanted, count), nonce)
         replay = replay_run(records, folders, numbers, self._material, self._say)
-        require_near(replay)
+        outcomes = {one.number: one.agreement.value for one in replay.outcomes}
         far = None if replay.agreement is Agreement.EXACT else str(replay.worst)
-        return ReplayFacts(count, len(numbers), far)
+        return ReplayFacts(count, outcomes, far, different_of(replay))
 
     def _find(self, opening: Record) -> list[Path]:
         each = FolderSource(self._folders).runs()
@@ -81,18 +81,13 @@ def _first(folder: RunFolder) -> Record | None:
         return None  # somebody else's damaged folder must not hide the run's
 
 
-def require_near(replay: Replay) -> None:
-    """Check that no checkpoint that was trained again is `different`.
-
-    Raises:
-        VerificationError: one is; names the first.
-    """
+def different_of(replay: Replay) -> Difference | None:
+    """The first checkpoint that is `different`; None if none is."""
     if replay.agreement is not Agreement.DIFFERENT:
-        return
+        return None
     found = replay.worst
-    raise VerificationError(
-        "training again makes another checkpoint than the log has",
-        where=f"record {found.index} {told(found.name)}",
-        expected="the logged " + ", ".join(found.differs),
-        actual=found.distance,
+    return Difference(
+        f"record {found.index} {told(found.name)}",
+        "the logged " + ", ".join(found.differs),
+        str(found.distance),
     )

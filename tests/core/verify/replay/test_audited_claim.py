@@ -22,9 +22,8 @@ from provenance.log.audit.draw import drawn
 from provenance.merkle import Tree
 from provenance.signing import Domain
 from provenance.verify import AUDITORS_WORD, LIMITS
-from provenance.verify.protocols import ReplayFacts
 from provenance.verify.s09_recomputation.audited import MAX_ATTESTATIONS
-from tests.core.verify.replay.test_replayed_claim import Replayer
+from tests.core.verify.replay.test_replayed_claim import Replayer, came_to
 from tests.core.verify.test_planted_evidence import Folders
 from tests.support.core.auditors import STACK, MadeAuditor, ThreeSegments, audit_of, trusting
 from tests.support.memory_run import DOMAIN, OWNER, MemoryEvidence
@@ -82,10 +81,10 @@ def test_a_policy_can_demand_a_share(share: float, status: Status) -> None:
         return [A.sign(audit_of(run, wanted=2))]
 
     assert judged(part, 1, policy=Policy(replayed=share))[0].status is status
-    answer = Replayer(ReplayFacts(3, 2))
+    answer = Replayer(came_to(3, "ee."))
     here = judged(lambda run: [], 1, policy=Policy(replayed=share), replayer=answer)[0]
     assert here.status is status
-    close = Replayer(ReplayFacts(3, 2, "close"))
+    close = Replayer(came_to(3, "ec.", "close"))
     verdict = judged(part, 1, policy=Policy(replayed=0.1), replayer=close)[0]
     assert verdict.status is Status.POLICY_DENIED
 
@@ -274,10 +273,10 @@ def test_a_damaged_folder_takes_nothing_away() -> None:
 
 
 def test_whoever_trains_again_is_told_of_the_auditors_too() -> None:
-    _, claim, edge = judged(both, replayer=Replayer(ReplayFacts(3, 1)))
+    _, claim, edge = judged(both, replayer=Replayer(came_to(3, ".e.")))
     assert "1 of 3 segments of training, chosen here at random" in claim.text
     assert 'who signed that each checkpoint at its end has the logged bits ("Anna" 3' in claim.text
     assert edge.grade is Grade.AUDITED
-    assert judged(both, replayer=Replayer(ReplayFacts(3, 3)))[2].grade is Grade.RECOMPUTED
-    _, claim, edge = judged(both, replayer=Replayer(ReplayFacts(3, 3, "close")))
+    assert judged(both, replayer=Replayer(came_to(3, "eee")))[2].grade is Grade.RECOMPUTED
+    _, claim, edge = judged(both, replayer=Replayer(came_to(3, "eec", "close")))
     assert (claim.holds, edge.grade) == (None, Grade.ANCHORED)

@@ -8,7 +8,7 @@ from provenance.errors import InputError, NotFound, ProvenanceError, Verificatio
 from provenance.judgement.policy import DEFAULT_REQUIRED, Policy
 from provenance.judgement.verdict import Claim, Grade, Status, Verdict
 from provenance.verify import LIMITS
-from provenance.verify.protocols import ReplayFacts
+from provenance.verify.protocols import Difference, ReplayFacts
 from tests.support.memory_run import MemoryRun
 
 
@@ -22,6 +22,17 @@ class Replayer:
         if isinstance(self._answer, ProvenanceError):
             raise self._answer
         return self._answer
+
+
+CLASSES = {"e": "exact", "c": "close", "u": "unknown", "d": "different"}
+
+
+def came_to(
+    segments: int, letters: str, far: str | None = None, different: Difference | None = None
+) -> ReplayFacts:
+    """What training again came to; a letter for each segment, `.` where it was not drawn."""
+    outcomes = {number: CLASSES[c] for number, c in enumerate(letters) if c != "."}
+    return ReplayFacts(segments, outcomes, far, different)
 
 
 NOTES = {
@@ -45,7 +56,7 @@ def judged(answer: ReplayFacts | ProvenanceError | None) -> tuple[Verdict, Claim
 
 
 def test_the_whole_training_is_recomputed() -> None:
-    verdict, claim, grade = judged(ReplayFacts(3, 3))
+    verdict, claim, grade = judged(came_to(3, "eee"))
     assert verdict.limits == LIMITS[2:]  # no word of other gradients or other data any more
     assert (claim.holds, grade) == (True, Grade.RECOMPUTED)
     assert claim.text == (
@@ -55,7 +66,7 @@ def test_the_whole_training_is_recomputed() -> None:
 
 
 def test_a_part_says_its_share_and_the_chance_of_a_miss() -> None:
-    verdict, claim, grade = judged(ReplayFacts(8, 2))
+    verdict, claim, grade = judged(came_to(8, "e..e"))
     assert verdict.limits == LIMITS
     assert (claim.holds, grade) == (True, Grade.SAMPLED)
     assert "2 of 8 segments of training, chosen here at random, were done again" in claim.text
@@ -64,16 +75,28 @@ def test_a_part_says_its_share_and_the_chance_of_a_miss() -> None:
 
 def test_close_is_not_equal() -> None:
     """Whoever may be off by a little can hide a little in each segment."""
-    verdict, claim, grade = judged(ReplayFacts(3, 3, "checkpoint-2: close, 1e-06 of the way"))
+    verdict, claim, grade = judged(came_to(3, "eee", "checkpoint-2: close, 1e-06 of the way"))
     assert (claim.holds, grade) == (None, Grade.ANCHORED)
     assert "but not to the same bits: checkpoint-2: close" in claim.text
     assert note_of(verdict) == NOTES["close"]
     assert verdict.status is Status.VERIFIED
 
 
-def test_another_end_fails_the_verdict() -> None:
-    verdict, claim, grade = judged(VerificationError("training again makes another checkpoint"))
+ELSEWHERE = Difference("record 5 checkpoint-2", "the logged weights", "0.5 of the way")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        VerificationError("the log feeds other records than the order"),
+        came_to(3, "ed.", "0.5 of the way", ELSEWHERE),
+    ],
+)
+def test_another_end_fails_the_verdict(answer: ReplayFacts | ProvenanceError) -> None:
+    verdict, claim, grade = judged(answer)
     assert (claim.holds, grade) == (False, Grade.ANCHORED)
+    if isinstance(answer, ReplayFacts):
+        assert (claim.where, claim.actual) == (ELSEWHERE.where, ELSEWHERE.actual)
     assert verdict.status is Status.FAILED
     assert note_of(verdict) == NOTES["elsewhere"]
 
@@ -96,5 +119,5 @@ def test_a_policy_can_require_it() -> None:
     policy = Policy(require=DEFAULT_REQUIRED | {"training.replayed"})
     run = MemoryRun()
     assert run.judge(policy=policy).status is Status.INDETERMINATE
-    replayer = Replayer(ReplayFacts(3, 3))
+    replayer = Replayer(came_to(3, "eee"))
     assert run.judge(policy=policy, replayer=replayer).status is Status.VERIFIED
