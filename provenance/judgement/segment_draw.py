@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from provenance.errors import NotFound, UnavailableError
 from provenance.ids import RunId, Word
-from provenance.judgement.facts import ChainReader, ChainSnapshot
+from provenance.judgement.facts import ChainReader, ChainSnapshot, HeadFacts
 from provenance.log.audit.draw import DRAW_DELAY, chain_nonce
 
 
@@ -15,10 +15,10 @@ from provenance.log.audit.draw import DRAW_DELAY, chain_nonce
 class SegmentDraw:
     """The block that draws, and what it draws by.
 
-    closed: block of the first head that holds `run.close`. block: the one that draws.
+    head: the first one that holds `run.close`. block: the number of the one that draws.
     """
 
-    closed: int
+    head: HeadFacts
     block: int
     nonce: Word
 
@@ -26,14 +26,31 @@ class SegmentDraw:
 def segment_draw(
     reader: ChainReader, snapshot: ChainSnapshot, run_id: RunId, close: int
 ) -> SegmentDraw:
-    """What draws segments of a run.
+    """What draws segments of a run; arguments and errors as of `closing_head`.
+
+    Raises:
+        NotFound: the block that draws is not final yet.
+    """
+    head = closing_head(snapshot, run_id, close)
+    block = head.block_number + DRAW_DELAY
+    if block > snapshot.block.number:
+        raise NotFound(
+            "the block that draws segments is not final yet",
+            where=f"block {block}",
+            actual=f"the newest final one is {snapshot.block.number}",
+        )
+    return SegmentDraw(head, block, chain_nonce(run_id, reader.block(block).hash))
+
+
+def closing_head(snapshot: ChainSnapshot, run_id: RunId, close: int) -> HeadFacts:
+    """The first head of a run that holds the end of its training.
 
     Args:
         snapshot: the state at the newest final block.
         close: index of the record `run.close` in the run's log (attacker-controlled).
 
     Raises:
-        NotFound: no final head holds that record, or the block that draws is not final yet.
+        NotFound: no final head holds that record.
         UnavailableError: the chain does not answer.
     """
     run = snapshot.run(run_id)
@@ -54,11 +71,4 @@ def segment_draw(
             where=f"run {run_id}",
             hint="provenance prove RUN, and wait until it is final",
         )
-    block = head.block_number + DRAW_DELAY
-    if block > snapshot.block.number:
-        raise NotFound(
-            "the block that draws segments is not final yet",
-            where=f"block {block}",
-            actual=f"the newest final one is {snapshot.block.number}",
-        )
-    return SegmentDraw(head.block_number, block, chain_nonce(run_id, reader.block(block).hash))
+    return head

@@ -8,7 +8,7 @@ from fractions import Fraction
 from provenance.errors import VerificationError
 from provenance.judgement.policy import Policy
 from provenance.judgement.verdict import Grade, Status
-from provenance.text.counted import counted
+from provenance.text.counted import counted, percent
 from provenance.text.shown import sentence
 from provenance.verify.case import Case
 from provenance.verify.claims import Notes, Report
@@ -146,7 +146,7 @@ def _few_segments(notes: Notes, report: Report, policy: Policy) -> list[str]:
     # As the policy writes it in decimal: a tenth of ten is one.
     if exact >= Fraction(repr(policy.replayed)) * segments:
         return []
-    wanted = f"{policy.replayed:.0%} of the run's segments trained again, bit for bit"
+    wanted = f"{percent(policy.replayed)} of the run's segments trained again, bit for bit"
     actual = "none" if report.replayed is None else f"{exact} of {segments}"
     return [_denied(notes, "training.replayed", wanted, actual)]
 

@@ -36,14 +36,14 @@ def draw(
         "format": "provenance-draw/1",
         "run_id": str(subject.run_id),
         "segments": count,
-        "closed_in_block": found.closed,
+        "closed_in_block": found.head.block_number,
         "block": found.block,
         "nonce": str(found.nonce),
         "drawn": numbers,
     }
     lines = [
         f"block {found.block} drew {len(numbers)} of {count} segments; the training had ended on "
-        f"chain in block {found.closed}",
+        f"chain in block {found.head.block_number}",
         *(f"segment {n}: {subject.segments[n]}" for n in numbers),
         f"nonce {found.nonce}",
     ]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from provenance.errors import MissingEvidence, VerificationError
+from provenance.errors import VerificationError
 from provenance.judgement.head_signatures import domain_of
 from provenance.judgement.trust import Trust
 from provenance.judgement.trust_file import load_trust
 from provenance.log.audit.about import AuditedLog
 from provenance.log.audit.attestation import Attestation
-from provenance.log.audit.kept import read_attestations
+from provenance.log.audit.kept import read_lines
 from provenance.settings import Settings
 from provenance.text.shown import quoted
 from provenance_cli.audit.subject import Subject
@@ -29,9 +30,9 @@ def list_(run: RunDir, trust: TrustFile = None, json: Json = False) -> None:
     path = trust or Settings.load().trust
     believed = None if path is None else load_trust(path)
     file = subject.folder.attestations
-    kept = read_attestations(file) if file.exists() else []
+    kept = [line for _, line in read_lines(file)] if os.path.lexists(file) else []
     log = subject.audited
-    signed = [each for each in kept if _is_about(each, log)]
+    signed = [a for a in kept if isinstance(a, Attestation) and _is_about(a, log)]
     rows = [
         {
             "segment": segment.number,
@@ -62,7 +63,7 @@ def list_(run: RunDir, trust: TrustFile = None, json: Json = False) -> None:
     lines = [_line(row) for row in rows]
     if len(kept) > len(signed):
         lines.append(
-            f"{len(kept) - len(signed)} attestations say nothing: they are about another log, "
+            f"{len(kept) - len(signed)} lines say nothing: they are malformed, about another log, "
             "not whole, or not signed by the key that they name"
         )
     result(value, json, "\n".join(lines))
@@ -71,7 +72,7 @@ def list_(run: RunDir, trust: TrustFile = None, json: Json = False) -> None:
 def _is_about(attestation: Attestation, log: AuditedLog) -> bool:
     try:
         log.require_about(attestation)
-    except (VerificationError, MissingEvidence):
+    except VerificationError:
         return False
     return True
 

@@ -37,8 +37,8 @@ def sign(
 ) -> None:
     """Sign a report about RUN, with all segments that its nonce drew, however they came out.
 
-    The signature (EIP-712) is for the trust file's chain and registry, and names a final block.
-    Nothing is sent.
+    The log of RUN must be the one on chain. The signature (EIP-712) is for the trust file's
+    chain and registry, and names a final block. Nothing is sent.
     """
     subject = Subject.read(run)
     found = Report.read(report)
@@ -49,6 +49,7 @@ def sign(
     _require_other(subject, address)
     try_file(out, "--out")
     chain = OnChain.of(subject, trust)
+    chain.require_log(subject)
     block = chain.snapshot.block
     audit = Audit(
         subject.run_id,

@@ -12,7 +12,7 @@ from provenance.ids import RunId
 from provenance.judgement.facts import ChainReader, ChainSnapshot
 from provenance.judgement.head_signatures import domain_of
 from provenance.judgement.pinned import final_state
-from provenance.judgement.segment_draw import SegmentDraw, segment_draw
+from provenance.judgement.segment_draw import SegmentDraw, closing_head, segment_draw
 from provenance.judgement.trust import Trust
 from provenance.judgement.trust_file import load_trust
 from provenance.layout import RunFolder
@@ -22,7 +22,7 @@ from provenance.log.graph.segments import Segment, segments_of
 from provenance.log.history import History
 from provenance.log.record import Record
 from provenance.log.run_log import run_id_of
-from provenance.log.tree import read_records
+from provenance.log.tree import read_records, require_log
 from provenance.merkle import Tree
 from provenance.settings import Settings
 from provenance.signing import Domain
@@ -111,6 +111,19 @@ class OnChain:
         now = datetime.datetime.now(datetime.UTC)
         return cls(believed, reader, final_state(believed, reader, now))
 
+    def require_log(self, subject: Subject) -> None:
+        """Check that the log at hand is the one whose training ended on chain.
+
+        Raises:
+            NotFound: as `closing_head`.
+            MissingEvidence: the log at hand is cut short.
+            VerificationError: it is another one.
+        """
+        head = closing_head(self.snapshot, subject.run_id, subject.close)
+        where = f"head of {head.size} records on chain"
+        require_log(subject.records, head.size, head.root, where)
+
     def draw(self, subject: Subject) -> SegmentDraw:
-        """The block that draws segments of the run; raises as `segment_draw` does."""
+        """The block that draws segments of the run; raises as it and `segment_draw` do."""
+        self.require_log(subject)
         return segment_draw(self.reader, self.snapshot, subject.run_id, subject.close)

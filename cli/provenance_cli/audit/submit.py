@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from provenance.errors import MissingEvidence, VerificationError
+from provenance.errors import VerificationError
 from provenance.log.audit.kept import keep, read_attestations
 from provenance_cli.audit.subject import Subject
 from provenance_cli.options import Json, RunDir
@@ -31,7 +31,7 @@ def submit(
     for number, each in enumerate(found, 1):
         try:
             log.require_about(each)
-        except (VerificationError, MissingEvidence) as error:
+        except VerificationError as error:
             error.where = f"{attestations} line {number}"
             raise
     try_run(subject.folder)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from provenance.errors import MissingEvidence, VerificationError
-from provenance.ids import RunId
+from provenance.errors import VerificationError
+from provenance.ids import RunId, to_hex
 from provenance.log.audit.attestation import Attestation
 from provenance.log.audit.draw import drawn
 from provenance.log.graph.segments import Segment
@@ -49,7 +49,6 @@ class AuditedLog:
         Raises:
             VerificationError: about another run, log or checkpoint, not whole, or not signed by the
                 key that it names.
-            MissingEvidence: about a longer log.
         """
         audit = attestation.audit
         self._require_log(audit.run_id, audit.size, audit.root)
@@ -78,15 +77,10 @@ class AuditedLog:
             raise VerificationError(
                 "attestation is about another run", expected=self.run_id, actual=run_id
             )
-        if size > len(self.tree):
-            raise MissingEvidence(
-                "attestation is about a longer log",
-                expected=f"{size} records",
-                actual=len(self.tree),
-            )
-        if size <= self.close or self.tree.root(size) != root:
+        expected = self.close + 1  # what comes after the training is not the auditor's subject
+        if size != expected or self.tree.root(expected) != root:
             raise VerificationError(
-                "attestation is about another log, or one whose training had not ended",
-                expected=f"more than {self.close} records of this log",
-                actual=f"{size} records",
+                "attestation is about another log",
+                expected=f"root {to_hex(self.tree.root(expected))} of {expected} records",
+                actual=f"root {to_hex(root)} of {size} records",
             )

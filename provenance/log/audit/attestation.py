@@ -89,7 +89,7 @@ class Audit:
 
     One signature is about all of them, so that nobody can show the good ones alone.
 
-    size, root: of the log that was trained again, from the opening on.
+    size, root: of the log that was trained again, up to and with `run.close`.
     segments: how many the run has. nonce: drew `replayed`, as many as these are.
     stack: of the auditor's machine, as `run.open` has that of the run's.
     block, block_hash: a block that was final when this was signed.

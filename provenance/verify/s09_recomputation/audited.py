@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 
-from provenance.errors import InputError, MissingEvidence, NotFound, VerificationError
+from provenance.errors import InputError, NotFound, VerificationError
 from provenance.judgement.head_signatures import domain_of
 from provenance.judgement.segment_draw import segment_draw
 from provenance.judgement.third_parties import Auditors
 from provenance.log.audit.about import AuditedLog
 from provenance.log.audit.attestation import CLASSES, DIFFERENT, EXACT, Attestation, Audit
+from provenance.log.audit.kept import to_line
 from provenance.log.graph.segments import Segment
 from provenance.log.history import History
 from provenance.text.shown import quoted
@@ -24,7 +26,7 @@ from provenance.verify.s02_chain import Chain
 from provenance.verify.s04_log import Log
 
 MAX_ATTESTATIONS = 256
-"""How many are checked in a folder."""
+"""How many are checked, of all folders by turns."""
 
 
 @dataclass(frozen=True)
@@ -116,15 +118,29 @@ def _faults(found: Sequence[Attestation], auditors: Auditors) -> Iterator[tuple[
 def _counting(case: Case, chain: Chain, about: AuditedLog) -> list[Attestation]:
     """Attestations at hand that count, each once: by auditors, about this log and its segments."""
     found: dict[bytes, Attestation] = {}
+    for each in islice(_taking_turns(case, about), MAX_ATTESTATIONS):
+        with suppress(VerificationError):
+            about.require_about(each)
+            _require_of_chain(case, chain, each.audit)
+            found[each.audit.digest(about.domain) + each.auditor.encode()] = each
+    return list(found.values())
+
+
+def _taking_turns(case: Case, about: AuditedLog) -> Iterator[Attestation]:
+    """Lines in the name of auditors: the first of each folder, then the second of each, and so on.
+
+    So a folder of false ones does not keep those of another folder from being checked.
+    """
+    folders = list[list[Attestation]]()
     for evidence in case.verifier.source.candidates(about.run_id):
         with suppress(InputError):  # a file that cannot be read adds none
-            mine = [a for a in evidence.attestations() if _is_by_auditor(case, a)]
-            for each in mine[:MAX_ATTESTATIONS]:
-                with suppress(VerificationError, MissingEvidence):
-                    about.require_about(each)
-                    _require_of_chain(case, chain, each.audit)
-                    found[each.audit.digest(about.domain) + each.auditor.encode()] = each
-    return list(found.values())
+            folders.append([a for a in evidence.attestations() if _is_by_auditor(case, a)])
+    seen = set[bytes]()
+    for row in zip_longest(*folders):
+        for each in row:
+            if each is not None and (line := to_line(each)) not in seen:
+                seen.add(line)
+                yield each
 
 
 def _is_by_auditor(case: Case, attestation: Attestation) -> bool:

@@ -18,7 +18,7 @@ from provenance.errors import (
 from provenance.judgement.verdict import Grade
 from provenance.log.graph.segments import Segment, segments_of
 from provenance.log.history import History
-from provenance.text.counted import counted
+from provenance.text.counted import counted, percent
 from provenance.text.shown import quoted
 from provenance.verify.case import Case
 from provenance.verify.protocols import ReplayFacts, TrainingReplayer
@@ -117,7 +117,7 @@ def _figures(said: Audited) -> dict[str, str]:
 
 def _by(said: Audited) -> str:
     """Who signed for how many segments."""
-    return ", ".join(f"{quoted(name)} {len(each)}" for name, each in said.by.items())
+    return ", ".join(f"{quoted(name)} {len(each)}" for name, each in said.by.items() if each)
 
 
 def _few(faults: Sequence[str]) -> str:
@@ -138,7 +138,7 @@ def _how(case: Case, said: Audited) -> str:
     missed = 1 - len(said.covered) / said.segments
     return (
         f"{len(said.covered)} of {whole} of training, {drawn}, were done again, {needed}, "
-        f"{signed}; one false segment escapes with a chance of {missed:.0%}"
+        f"{signed}; one false segment escapes with a chance of {percent(missed)}"
     )
 
 
@@ -156,6 +156,8 @@ def _replay(
     except (NotFound, InputError, AuthError) as error:
         # What the caller has is not all there, or cannot be used: that says nothing about the run.
         case.notes.unchecked(_ID, _TEXT, str(error))
+        if said is not None and said.covered and not said.faults:
+            _note_audit(case, said)
     except VerificationError as error:
         case.notes.fails(_ID, error)
         case.notes.upgrade("adapter_from", Grade.ANCHORED, _ELSEWHERE)
@@ -188,7 +190,8 @@ def _note(case: Case, facts: ReplayFacts, said: Audited | None) -> None:
         if _grade(said).rank > grade.rank:
             case.notes.upgrade("adapter_from", _grade(said), more)
     else:
-        case.notes.holds(_ID, found)
+        but = f"; auditors: {_few(said.faults)}" if said is not None and said.faults else ""
+        case.notes.holds(_ID, found + but)
     case.notes.found_replay(exact, facts.segments)
 
 
@@ -200,5 +203,5 @@ def _coverage(facts: ReplayFacts) -> str:
     missed = 1 - facts.replayed / facts.segments
     return (
         f"{facts.replayed} of {facts.segments} segments of training, chosen here at random, were "
-        f"done again; one false segment escapes with a chance of {missed:.0%}"
+        f"done again; one false segment escapes with a chance of {percent(missed)}"
     )

@@ -27,11 +27,12 @@ def attested(folder: RunFolder, **changes: object) -> bytes:
     """A line about a run, signed by an auditor."""
     records = read_records(folder.journal)
     segments = segments_of(read_history(records))
+    size = [record.type for record in records].index("run.close") + 1
     outcomes = dict.fromkeys(range(len(segments)), "exact")
     fields = {
         "run_id": run_id_of(folder),
-        "size": len(records),
-        "root": Tree([record.entry for record in records]).root(),
+        "size": size,
+        "root": Tree([record.entry for record in records[:size]]).root(),
         "segments": len(segments),
         "nonce": Word(bytes(32)),
         "replayed": words_of(segments, outcomes),

@@ -87,10 +87,11 @@ def audit_of(
     segments = segments_of(read_history(log))
     numbers = drawn(len(segments), wanted, nonce)
     block = run.chain.final().block
+    size = [record.type for record in log].index("run.close") + 1
     return Audit(
         RunId(run.run_id),
-        len(log),
-        Tree([record.entry for record in log]).root(),
+        size,
+        Tree([record.entry for record in log[:size]]).root(),
         len(segments),
         nonce,
         words_of(segments, {n: (outcomes or {}).get(n, EXACT) for n in numbers}),

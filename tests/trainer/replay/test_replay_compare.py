@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -40,9 +42,18 @@ def test_neighbours_across_zero_are_one_apart() -> None:
         {"a": np.full((2, 2), np.nan, np.float32)},
     ],
 )
-def test_other_tensors_have_no_distance(made: dict[str, np.ndarray]) -> None:
-    assert distance_of(made, LOGGED, FIRST) is None
-    assert distance_of(LOGGED, FIRST, FIRST) is None  # a way of no length
+def test_weights_that_training_cannot_make_are_beyond_all_bounds(
+    made: dict[str, np.ndarray],
+) -> None:
+    """As the logged ones: what was made here is not the publisher's choice."""
+    beyond = Distance(math.inf, 0)
+    assert distance_of(LOGGED, made, FIRST) == beyond
+    assert distance_of(LOGGED, FIRST, FIRST) == beyond  # a way of no length
+    assert "beyond all bounds" in str(beyond)
+
+
+def test_what_this_machine_could_not_train_says_nothing() -> None:
+    assert distance_of({"a": np.full((2, 2), np.nan, np.float32)}, LOGGED, FIRST) is None
 
 
 def placed(**digests: str) -> Placed:

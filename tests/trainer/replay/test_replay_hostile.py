@@ -13,14 +13,17 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
+from provenance.dataset.committed import CommittedDataset
 from provenance.errors import InputError, NotFound, VerificationError
-from provenance.log.graph.segments import Segment, segments_of
+from provenance.log.graph.segments import Segment, joined, segments_of
 from provenance.log.history import Placed
 from provenance.progress import silent
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.record.checkpoints import checkpoint_digests
+from provenance_trainer.replay.again import Work, replay_segment
 from provenance_trainer.replay.compare import Agreement
 from provenance_trainer.replay.run import reachable
+from tests.support import training as support
 from tests.trainer.replay.test_replay_again import Trained
 
 
@@ -90,6 +93,31 @@ def test_of_a_checkpoint_nothing_but_the_logged_parts_is_read(
     (tmp_path / "again").mkdir()
     found = run.replay(replace(segment, start=start), tmp_path / "again")
     assert [c.agreement for c in found.comparisons] == [Agreement.EXACT]
+
+
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory: pytest.TempPathFactory, tiny: BaseModel) -> Trained:
+    """A run whose learning rate does not tell when it will end."""
+    return Trained(tmp_path_factory.mktemp("steady"), tiny, lr_scheduler_type="constant")
+
+
+@pytest.mark.parametrize("change", [{"num_train_epochs": 2}, {"max_steps": 4}])
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_configuration_that_ends_before_the_log_leaves_no_segment_uncompared(
+    steady: Trained, tmp_path: Path, change: dict[str, int], first: int
+) -> None:
+    history = steady.history
+    fields = dict(history.opening.fields)
+    opening = replace(history.opening, fields=fields | {"config": fields["config"] | change})
+    segment = joined(segments_of(history)[first:])
+    assert history.seed is not None
+    seed = bytes.fromhex(history.seed.fields["seed"][2:])
+    work = Work(opening, seed, segment, [steady.folder / "run"], tmp_path)
+    with (
+        CommittedDataset.open(steady.folder / "data", support.KEY, support.AGAIN) as dataset,
+        pytest.raises(VerificationError, match="a batch that the run's order does not feed"),
+    ):
+        replay_segment(work, steady.base, dataset, silent)
 
 
 @pytest.mark.parametrize("part", ["optimizer", "scheduler", "rng"])

@@ -111,9 +111,11 @@ def replay_segment(work: Work, base: BaseModel, dataset: CommittedDataset, say: 
     if work.segment.batches:
         _train(run, start)
     seconds = time.monotonic() - began
-    if len(again.found) == len(work.segment.ends) - again.shipped:
+    if again.is_exact:
+        # Also where the registered configuration ends the training before the log does.
         follow.require_all_fed()
         again.ship()
+        again.require_all_compared()
     made_on = stack(deterministic=_was_deterministic(work.opening))
     return Replayed(tuple(again.found), made_on, seconds)
 
@@ -217,9 +219,29 @@ class Again:
         name = f"checkpoint-{end.fields['step']}"
         return self._compare(end, Path(self._run.config.output_dir) / name)
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing came out otherwise so far."""
+        return all(c.agreement is Agreement.EXACT for c in self.found)
+
+    def require_all_compared(self) -> None:
+        """Check that each end of a segment that is exact so far was compared.
+
+        Raises:
+            VerificationError: training again ended before it came to one.
+        """
+        compared = {c.index for c in self.found}
+        left = [end for end in self.work.segment.ends if end.index not in compared]
+        if self.is_exact and left:
+            raise VerificationError(
+                "training by the registered configuration does not come to a checkpoint of the log",
+                where=f"record {left[0].index}",
+                actual=f"step {left[0].fields['step']}",
+            )
+
     def ship(self) -> None:
         """Make the adapter that is shipped, and compare it, if the segment ends with it."""
-        if self.shipped and all(c.agreement is Agreement.EXACT for c in self.found):
+        if self.shipped:
             folder = self.work.scratch / "shipped"
             ship_adapter(self._run.model, self._run.base.name, folder)
             self._compare(self.work.segment.ends[-1], folder)

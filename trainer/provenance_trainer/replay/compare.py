@@ -12,6 +12,7 @@ The distance is that of replayed and logged weights, in lengths of the way that 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -52,14 +53,21 @@ class Agreement(StrEnum):
 class Distance:
     """Of replayed and logged weights.
 
-    way: in lengths of the way from the segment's start to the logged weights.
-    ulp: the largest of a single weight, in steps of float32 between neighbours.
+    way: in lengths of the way from the segment's start to the logged weights; infinite where these
+        are other tensors than training makes, are not finite, or did not move at all.
+    ulp: the largest of a single weight, in steps of float32 between neighbours; 0 if `way` is
+        infinite.
     """
 
     way: float
     ulp: int
 
     def __str__(self) -> str:
+        if not math.isfinite(self.way):
+            return (
+                "beyond all bounds: the logged weights are other tensors, are not finite, or are "
+                "those that the segment began with"
+            )
         return (
             f"{self.way:.2g} of the way that the segment went, at most {self.ulp:,} ulp; an "
             f"untrained adapter is at 1, the bound is {BOUND}"
@@ -152,24 +160,28 @@ def load_weights(folder: Path) -> Weights:
 
 
 def distance_of(made: Weights, logged: Weights, start: Weights) -> Distance | None:
-    """How far apart weights are; None if they are not the same tensors.
+    """How far apart weights are that have not the same bits; None if those made are not finite.
 
     Args:
+        logged: attacker-controlled.
         start: the weights that the segment began with.
     """
-    if not made.keys() == logged.keys() == start.keys():
+    if not all(np.isfinite(mine).all() for mine in made.values()):
         return None
+    beyond = Distance(math.inf, 0)
+    if made.keys() != logged.keys():
+        return beyond
     apart = way = 0.0
     ulp = 0
     for name, mine in made.items():
         theirs, first = logged[name], start[name]
-        if not mine.shape == theirs.shape == first.shape:
-            return None
+        if mine.shape != theirs.shape:
+            return beyond
         apart += float(np.square(mine.astype(np.float64) - theirs).sum())
         way += float(np.square(first.astype(np.float64) - theirs).sum())
         ulp = max(ulp, int(np.abs(_ordered(mine) - _ordered(theirs)).max(initial=0)))
     if not np.isfinite(apart + way) or way == 0.0:
-        return None
+        return beyond
     return Distance(float(np.sqrt(apart / way)), ulp)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provenance.errors import InputError, VerificationError
+from provenance.errors import InputError, InternalError, VerificationError
 from provenance.ids import Word
 from provenance.log.fold import read_history
 from provenance.log.graph.segments import Segment, joined, segments_of
@@ -135,6 +135,8 @@ def _outcomes(segments: Sequence[Segment], row: Sequence[int], made: Replayed) -
         ends = [compared[e.index] for e in segments[number].ends if e.index in compared]
         if not ends and outcomes:
             break
+        if not ends and made.comparisons[-1].agreement is Agreement.EXACT:
+            raise InternalError("a segment was not compared", where=f"segment {number}")
         outcomes.append(Outcome(number, tuple(ends) or made.comparisons[-1:]))
         if any(found.agreement is not Agreement.EXACT for found in outcomes[-1].comparisons):
             break

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from provenance.errors import InputError
+from provenance.errors import InputError, NotFound
 from provenance.ids import Address, RunId, Word
 from provenance.judgement.policy import DEFAULT_REQUIRED, Policy
 from provenance.judgement.segment_draw import segment_draw
@@ -22,7 +22,7 @@ from provenance.log.audit.draw import drawn
 from provenance.merkle import Tree
 from provenance.signing import Domain
 from provenance.verify import AUDITORS_WORD, LIMITS
-from provenance.verify.s09_recomputation.audited import MAX_ATTESTATIONS
+from provenance.verify.s09_recomputation import audited
 from tests.core.verify.replay.test_replayed_claim import Replayer, came_to
 from tests.core.verify.test_planted_evidence import Folders
 from tests.support.core.auditors import STACK, MadeAuditor, ThreeSegments, audit_of, trusting
@@ -153,6 +153,12 @@ def before_the_end(run: ThreeSegments) -> Attestation:
     return B.sign(other(run, size=8, root=Tree(entries).root()))
 
 
+def after_the_end(run: ThreeSegments) -> Attestation:
+    """Else whoever writes one more record makes the word of an auditor count or not."""
+    entries = [record.entry for record in run.evidence.log]
+    return B.sign(other(run, size=len(entries), root=Tree(entries).root()))
+
+
 PLANTED: dict[str, Callable[[ThreeSegments], Attestation]] = {
     "the same auditor twice": lambda run: A.sign(audit_of(run, wanted=3, nonce=Word(bytes(32)))),
     "a stranger": lambda run: STRANGER.sign(audit_of(run)),
@@ -164,6 +170,7 @@ PLANTED: dict[str, Callable[[ThreeSegments], Attestation]] = {
     ),
     "another run": lambda run: B.sign(other(run, run_id=RunId(b"\x01" * 32))),
     "another log": lambda run: B.sign(other(run, root=bytes(32))),
+    "a log after the end of training": after_the_end,
     "a longer log": lambda run: B.sign(other(run, size=10**6)),
     "a log before the end of training": before_the_end,
     "other checkpoints": swapped,
@@ -245,14 +252,24 @@ def test_no_publisher_audits_itself(publisher: Publisher) -> None:
         trusting(run.trust, 1, A, B)
 
 
+def test_where_nothing_can_be_trained_here_the_auditors_word_stands() -> None:
+    run = ThreeSegments()
+    run.trust = trusting(run.trust, 2, A, B)
+    run.evidence.attested = both(run)
+    verdict = run.judge(replayer=Replayer(NotFound("no base")))
+    claims = [c for c in verdict.claims if c.id == "training.replayed"]
+    assert [(c.holds, c.needs) for c in claims] == [(None, "no base"), (True, None)]
+
+
 def copy_of(run: ThreeSegments, attested: list[Attestation]) -> MemoryEvidence:
     return replace(run.evidence, attested=attested)
 
 
-def test_lines_in_another_folder_count_and_hide_none() -> None:
+def test_lines_in_another_folder_count_and_hide_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audited, "MAX_ATTESTATIONS", 8)
     run = ThreeSegments()
     run.trust = trusting(run.trust, 2, A, B)
-    crowd = [forged(run)] * (MAX_ATTESTATIONS + 1)
+    crowd = [forged(run)] * 9
     alone = replace(run.evidence, log=[], attested=both(run))
     run.source = Folders(run, [copy_of(run, crowd), run.evidence, alone])
     assert told(run.judge())[1].grade is Grade.AUDITED
