@@ -120,7 +120,10 @@ def require_signer(what: str, digest: Callable[[], bytes], signature: bytes, sig
 
 @lru_cache(maxsize=4096)
 def _signer_of(digest: bytes, signature: bytes) -> Address:
-    """Who signed a digest, remembered since it takes milliseconds. `v` may be 27 or 28, or the bare recovery id 0 or 1."""
+    """Who signed a digest; remembered, since it takes milliseconds.
+
+    `v` may be 27 or 28, or the bare recovery id 0 or 1.
+    """
     v = signature[-1]
     standard = bytes([v - _V if v in (_V, _V + 1) else v])
     key = Signature(signature_bytes=signature[:-1] + standard)
