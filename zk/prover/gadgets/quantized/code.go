@@ -51,8 +51,8 @@ var (
 type Code struct {
 	Normal frontend.Variable // see Decode
 	Near   frontend.Variable // the weight's sign, or 0 if the exponents differ by 9 or more
-	// Distance holds the bits of K, each times the weight's sign, and Rest the chosen parts, 0 where
-	// one is not chosen; see Constrain.
+	// Distance holds the bits of K, each times the weight's sign, and Rest the parts that are
+	// chosen, with 0 for the others; see Constrain.
 	Distance [distanceBits]frontend.Variable
 	Rest     []frontend.Variable
 }
