@@ -89,6 +89,12 @@ func TestScalesOfMissingRules(t *testing.T) {
 			return scaled(t, 121<<7|127, 0, 1)
 		},
 		"the lower neighbour": func() *scaleCircuit { return beside(t, -1, 0) },
+		// 1024*135/127 is 1088.504
+		"the lower neighbour, nearly half way": func() *scaleCircuit {
+			c := scaled(t, 125<<7|7, 0, 5)
+			c.round(Magnitude{125, 135}, 0, 5, 1088)
+			return c
+		},
 		"the lower neighbour, by its last part": func() *scaleCircuit {
 			return beside(t, -1, scaleDistance)
 		},
