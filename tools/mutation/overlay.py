@@ -33,6 +33,7 @@ _QUANTIZED = ("prove/blocks", "Quantiz|Blocks|HiddenBit|RowMaxima|DrawnRows|Ties
 TESTS = {
     "gadgets/page": (("gadgets/page", ""), _MERGE, _QUANTIZED),
     "gadgets/quantized": (("gadgets/quantized", ""), _QUANTIZED),
+    "gadgets/rankone": (("gadgets/rankone", ""), ("gadgets/quantized", ""), _QUANTIZED),
     "gadgets/bfloat16": (("gadgets/bfloat16", ""), ("circuits", "MergeEntries"), _MERGE),
     "gadgets/poseidon": (("gadgets/poseidon", ""), ("prove/dataset", "Member")),
     "gadgets/integer": (("gadgets/integer", ""), _MERGE, _QUANTIZED),

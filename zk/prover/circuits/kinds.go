@@ -20,3 +20,7 @@ var constructors = map[kinds.Kind]func(Shape) frontend.Circuit{
 	kinds.Int8:   func(s Shape) frontend.Circuit { return NewInt8(s.Slots, s.Depth) },
 	kinds.Merge:  func(s Shape) frontend.Circuit { return NewMerge(s.Slots, s.Levels(), s.Rank()) },
 }
+
+// Renewed tells whether an earlier release had another circuit for this kind. Keys of that circuit
+// may still be about.
+func (s Shape) Renewed() bool { return s.Kind == kinds.Q8_0 || s.Kind == kinds.Int8 }

@@ -8,6 +8,7 @@ import (
 	"provenance/zkprover/gadgets/page"
 	"provenance/zkprover/gadgets/poseidon"
 	"provenance/zkprover/gadgets/quantized"
+	"provenance/zkprover/gadgets/rankone"
 	"provenance/zkprover/kinds"
 	"provenance/zkprover/tree"
 )
@@ -32,7 +33,7 @@ type Quantized struct {
 type OpenedBlock struct {
 	At      page.Position
 	Opening page.BlockPath
-	Bits    [page.Values][quantized.PatternBits]frontend.Variable
+	Bits    [page.Values][quantized.PatternBits]frontend.Variable // see quantized.Lowered
 	Codes   [page.Values]quantized.Code
 }
 
@@ -60,22 +61,25 @@ func (c *Quantized) open(api frontend.API) (*page.Tree, error) {
 	return page.NewTree(api, hash, c.Root, &c.Top), nil
 }
 
-// values opens the block and decodes its values; it returns the block's number.
+// values decodes the block's values and opens the block; it returns the block's number. Together
+// with the constraints of [OpenedBlock.codes] patterns are below 2^16.
 func (b *OpenedBlock) values(
-	api frontend.API, t *page.Tree, nonzero *quantized.Nonzero,
+	api *rankone.API, t *page.Tree,
 ) (frontend.Variable, []*quantized.Value) {
 	at := b.At.Constrain(api)
-	t.Bits(at, &b.Opening, &b.Bits)
 	values := make([]*quantized.Value, len(b.Bits))
+	patterns := make([]frontend.Variable, len(b.Bits))
 	for i := range values {
-		values[i] = quantized.Decode(api, &b.Bits[i], b.Codes[i].Normal, nonzero)
+		values[i] = quantized.Decode(api, &b.Bits[i], b.Codes[i].Normal)
+		patterns[i] = values[i].Pattern
 	}
+	t.Block(at, &b.Opening, patterns)
 	return at.Index, values
 }
 
 // codes returns the biased codes of the values.
 func (b *OpenedBlock) codes(
-	api frontend.API, f quantized.Format, values []*quantized.Value, top quantized.Top,
+	api *rankone.API, f quantized.Format, values []*quantized.Value, top quantized.Top,
 ) []frontend.Variable {
 	out := make([]frontend.Variable, len(values))
 	for i := range out {

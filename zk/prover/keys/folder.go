@@ -168,6 +168,9 @@ func LoadWords(path string) (*Verifying, error) {
 
 func (k *Key) loadSystem(dir string) error {
 	k.System = new(cs.R1CS)
+	if err := k.checkCircuit(); err != nil {
+		return err
+	}
 	if err := k.checkDigest(dir, FileSystem); err != nil {
 		return err
 	}
@@ -189,6 +192,25 @@ func (k *Key) loadSystem(dir string) error {
 	var err error
 	if k.Mask, err = circuits.MaskHint(k.System); err != nil {
 		return fault.New(fault.BadKey, "%v", err)
+	}
+	return nil
+}
+
+// checkCircuit refuses keys of an earlier release's circuit, of kinds that have another one now: no
+// witness of today satisfies it. The circuits of these kinds compile in less than a second.
+func (k *Key) checkCircuit() error {
+	if k.Shape.Check() != nil || !k.Shape.Renewed() {
+		return nil // a shape that no circuit has is refused elsewhere
+	}
+	circuit, err := Compile(k.Shape)
+	if err != nil {
+		return err
+	}
+	if want := digestPrefix + circuit.Name(); k.Info.CircuitDigest != want {
+		what := fmt.Sprintf("the key is of an older circuit of %s: digest", k.Shape.Kind)
+		return fault.Differs(fault.BadKey, what, want, k.Info.CircuitDigest).
+			WithHint("run setup, or a ceremony, for a key of today's circuit; " +
+				"what this key proved still verifies")
 	}
 	return nil
 }

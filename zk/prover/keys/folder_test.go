@@ -177,3 +177,45 @@ func damageInfo(t *testing.T, fresh func() string) {
 		requireCode(t, "key.json: "+name, err, fault.BadKey)
 	}
 }
+
+// A key whose circuit is another one than today's is refused by name: here that of int8, which has
+// the same public inputs, in a key of q8_0.
+func TestKeysOfOlderCircuits(t *testing.T) {
+	shape := circuits.Shape{Kind: kinds.Q8_0, Slots: 1, Depth: 1}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(fixture.KeyDir(t, shape))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keys.Load(dir); err != nil {
+		t.Fatal(err)
+	}
+	other, err := keys.Compile(circuits.Shape{Kind: kinds.Int8, Slots: 1, Depth: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serialized bytes.Buffer
+	if _, err := other.System.WriteTo(&serialized); err != nil {
+		t.Fatal(err)
+	}
+	info, err := keys.LoadInfo(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info.Files[keys.FileSystem] = other.Name()
+	info.CircuitDigest, info.Constraints = "sha256:"+other.Name(), other.System.GetNbConstraints()
+	text, err := json.Marshal(info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{keys.FileInfo: text,
+		keys.FileSystem: serialized.Bytes()} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = keys.Load(dir)
+	requireCode(t, "older circuit", err, fault.BadKey)
+	if err == nil || !strings.Contains(err.Error(), "the key is of an older circuit of q8_0") {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -6,10 +6,10 @@
 // returned number, or the group of the returned block column. Not shown: that the number is below
 // the tree's number of blocks, or that parts that were not opened have the form of the format.
 //
-// Inputs. Callers guarantee 0 <= value < 2^16 for every value ([Tree.Bits] does it itself). Slots,
-// digits and the values that share an element with opened ones are constrained here. Page elements
-// and nodes may be any element, since the hash fixes them. Each packs an integer below 2^240, so it
-// unpacks in one way only.
+// Inputs. Callers guarantee 0 <= value < 2^16 for every value. Slots, digits and the values that
+// share an element with opened ones are constrained here. Page elements and nodes may be any
+// element, since the hash fixes them. Each packs an integer below 2^240, so it unpacks in one way
+// only.
 //
 // Constraints (snapshot-tested): 610 for the top of each tree, whose sixteen nodes all openings of
 // the tree share; 7 + 4L for a location with L levels above the pages; 819 for the page of a block

@@ -112,11 +112,7 @@ func (c *blockCircuit) Define(api frontend.API) error {
 	t := NewTree(api, hash, c.Root, &c.Top)
 	at := c.At.Constrain(api)
 	AssertIndexes(api, []frontend.Variable{c.Index}, []frontend.Variable{at.Index})
-	if c.width == Values {
-		t.Bits(at, &c.Opening, &c.Bits)
-	} else {
-		t.Block(at, &c.Opening, c.Values[:c.width])
-	}
+	t.Block(at, &c.Opening, c.Values[:c.width])
 	for i := range c.Values {
 		api.AssertIsEqual(c.Values[i], api.FromBinary(c.Bits[i][:]...))
 	}

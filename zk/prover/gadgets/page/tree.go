@@ -78,15 +78,6 @@ func (t *Tree) Block(at *Location, o *BlockPath, values []frontend.Variable) {
 	t.climb(t.hash.Hash(elements...), at.digits, o.Path)
 }
 
-// Bits is Block for 32 values given as bits, lowest first, which it makes boolean.
-func (t *Tree) Bits(at *Location, o *BlockPath, bits *[Values][valueBits]frontend.Variable) {
-	values := make([]frontend.Variable, Values)
-	for i := range bits {
-		values[i] = integer.FromBits(t.api, bits[i][:])
-	}
-	t.Block(at, o, values)
-}
-
 // last is element e_14 of the page. It holds the last 32 bits of each block in order; those of the
 // block at the location are `own`. The j-th of the six other blocks is block j of the page if j is
 // below the slot, else block j + 1.

@@ -12,6 +12,7 @@ import (
 	"github.com/consensys/gnark/frontend/cs/r1cs"
 
 	"provenance/zkprover/gadgets/integer"
+	"provenance/zkprover/gadgets/rankone"
 )
 
 // isNearest says whether |254*x/maximum - 2*size| <= 1, for
@@ -33,7 +34,7 @@ func TestSizes(t *testing.T) {
 		ties := 0
 		for top := c.smallest; top < c.beyond; top++ {
 			for weight := range 256 {
-				for difference := range 12 {
+				for difference := -1; difference < 12; difference++ {
 					ties += checkSizes(t, c.format, weight, top, difference)
 				}
 			}
@@ -43,36 +44,65 @@ func TestSizes(t *testing.T) {
 }
 
 func checkSizes(t *testing.T, f Format, weight, top, difference int) (ties int) {
+	if difference < 0 {
+		if c := f.compare(Magnitude{20, weight}, Magnitude{19, top}, 127); c.err != ErrExceeds {
+			t.Fatalf("%v: weight %d, maximum %d: %v", f, weight, top, c.err)
+		}
+		return 0
+	}
 	share, p := f.Factor*weight, top<<difference
 	floor := share / (2 * p)
 	accepted := 0
 	for size := max(0, floor-1); size <= floor+2; size++ {
-		ok := f.compare(Magnitude{20, weight}, Magnitude{20 + difference, top}, size).err == nil
-		if want := isNearest(f, weight, top, difference, size) && share <= 254*p; ok != want {
-			t.Fatalf("%v: weight %d, maximum %d, difference %d, size %d: accepted %v", f, weight,
-				top, difference, size, ok)
+		c := f.compare(Magnitude{20, weight}, Magnitude{20 + difference, top}, size)
+		if want := isNearest(f, weight, top, difference, size) && share <= 254*p; (c.err ==
+			nil) != want {
+			t.Fatalf("%v: weight %d, maximum %d, difference %d, size %d: %v", f, weight,
+				top, difference, size, c.err)
 		}
-		accepted += integer.OneIf(ok)
+		if c.distance < 0 || c.distance >= 1<<distanceBits || c.rest < 0 || c.rest > top {
+			t.Fatalf("%v: weight %d, maximum %d, difference %d: %+v", f, weight, top, difference, c)
+		}
+		accepted += integer.OneIf(c.err == nil)
 	}
 	return max(0, accepted-1)
 }
 
 // codeCircuit is one weight beside a maximum.
 type codeCircuit struct {
-	Biased                frontend.Variable `gnark:",public"`
-	Bits                  [PatternBits]frontend.Variable
-	Exponent, Significand frontend.Variable
-	Code                  Code
-	format                Format
+	Biased      frontend.Variable `gnark:",public"`
+	Pattern     frontend.Variable `gnark:",public"`
+	Bits        [PatternBits]frontend.Variable
+	Exponent    [exponentBits]frontend.Variable // of the maximum, minus 1
+	Significand []frontend.Variable
+	Code        Code
+	format      Format
+}
+
+func newCodeCircuit(f Format) *codeCircuit {
+	return &codeCircuit{Code: f.NewCode(), format: f,
+		Significand: make([]frontend.Variable, f.Width-1)}
 }
 
 func (c *codeCircuit) Define(api frontend.API) error {
-	integer.FromBits(api, c.Bits[:])
-	nonzero := NewNonzero(api)
-	v := Decode(api, &c.Bits, c.Code.Normal, nonzero)
-	nonzero.Assert()
-	api.AssertIsEqual(c.format.Constrain(api, &c.Code, v, Top{c.Exponent, c.Significand}), c.Biased)
+	rows := rankone.New(api)
+	v := Decode(rows, &c.Bits, c.Code.Normal)
+	api.AssertIsEqual(v.Pattern, c.Pattern)
+	for _, bits := range [][]frontend.Variable{c.Exponent[:], c.Significand} {
+		integer.FromBits(api, bits)
+	}
+	top := newTop(rows, c.format, c.Exponent[:], c.Significand)
+	api.AssertIsEqual(c.format.Constrain(rows, &c.Code, v, top), c.Biased)
 	return nil
+}
+
+// set assigns a weight, a maximum and a code.
+func (c *codeCircuit) set(pattern uint16, top Magnitude, biased int) error {
+	c.Biased, c.Pattern = biased, pattern
+	integer.SetBits(c.Bits[:], Lowered(pattern))
+	integer.SetBits(c.Exponent[:], top.Exponent-1)
+	integer.SetBits(c.Significand, top.Significand)
+	return c.Code.Set(c.format, pattern, top, byte(biased))
 }
 
 func compileOf(t *testing.T, circuit frontend.Circuit) *cs.R1CS {
@@ -95,15 +125,14 @@ func solves(t *testing.T, system *cs.R1CS, assignment frontend.Circuit) bool {
 }
 
 // The circuit accepts a code exactly when the integers do, for drawn weights and those at ties,
-// with the codes around. A larger weight is refused by q8_0's circuit only together with its
-// maximum's.
+// with the codes around.
 func TestCodeCircuit(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, f := range []Format{FormatQ8_0, FormatInt8} {
-		system := compileOf(t, &codeCircuit{Code: f.NewCode(), format: f})
+		system := compileOf(t, newCodeCircuit(f))
 		smallest := f.Factor / 254 * 128
 		for n := range 600 {
-			top := Magnitude{Exponent: 1 + random.IntN(254),
+			top := Magnitude{Exponent: 1 + random.IntN(200),
 				Significand: smallest + random.IntN(smallest)}
 			pattern := uint16(random.Uint32())
 			if n%3 != 0 { // near the maximum's exponent, every third at the tie of half the maximum
@@ -113,6 +142,7 @@ func TestCodeCircuit(t *testing.T) {
 			weight, _ := decode(pattern)
 			if n%3 == 2 {
 				top.Exponent, top.Significand = weight.Exponent+1, smallest/128*weight.Significand
+				top.Significand = max(top.Significand, smallest)
 			}
 			size := f.Factor * weight.Significand >> 1 / max(1,
 				top.Significand<<max(0, min(20, top.Exponent-weight.Exponent)))
@@ -121,13 +151,8 @@ func TestCodeCircuit(t *testing.T) {
 				if code < -128 || code > 127 {
 					continue
 				}
-				c := &codeCircuit{Biased: code + 128, Exponent: top.Exponent,
-					Significand: top.Significand, Code: f.NewCode()}
-				integer.SetBits(c.Bits[:], int(pattern))
-				err := c.Code.Set(f, pattern, top, byte(code+128))
-				if err == ErrExceeds && !f.Strict {
-					continue
-				}
+				c := newCodeCircuit(f)
+				err := c.set(pattern, top, code+128)
 				if got := solves(t, system, c); got != (err == nil) {
 					t.Fatalf("%v: weight %#04x, maximum %v, code %d: solved %v, %v", f, pattern,
 						top, code, got, err)
@@ -140,12 +165,12 @@ func TestCodeCircuit(t *testing.T) {
 // counted is the number of constraints that a definition takes over free inputs.
 type counted struct {
 	Inputs [400]frontend.Variable
-	define func(api frontend.API, take func(int) []frontend.Variable)
+	define func(api *rankone.API, take func(int) []frontend.Variable)
 }
 
 func (c *counted) Define(api frontend.API) error {
 	next := 0
-	c.define(api, func(n int) []frontend.Variable {
+	c.define(rankone.New(api), func(n int) []frontend.Variable {
 		next += n
 		return c.Inputs[next-n : next]
 	})
@@ -153,54 +178,54 @@ func (c *counted) Define(api frontend.API) error {
 }
 
 func TestConstraintCounts(t *testing.T) {
-	value := func(take func(int) []frontend.Variable) *Value {
-		v := take(4)
-		return &Value{v[0], v[1], v[2], v[3]}
-	}
 	values := func(take func(int) []frontend.Variable) (all []*Value) {
 		for range 32 {
-			all = append(all, value(take))
+			v := take(6)
+			all = append(all, &Value{v[0], v[1], v[2], v[3], v[4], v[5], take(1)[0]})
 		}
 		return all
 	}
-	code := func(f Format) func(frontend.API, func(int) []frontend.Variable) {
-		return func(api frontend.API, take func(int) []frontend.Variable) {
-			c := Code{Below: take(f.Width - 1), Above: take(f.Width - 1)}
-			copy(c.Shift[:], take(farShift))
-			copy(c.Size[:], take(CodeBits))
-			f.Constrain(api, &c, value(take), Top{take(1)[0], take(1)[0]})
+	code := func(f Format) func(*rankone.API, func(int) []frontend.Variable) {
+		return func(api *rankone.API, take func(int) []frontend.Variable) {
+			c := Code{Near: take(1)[0], Rest: take(f.Width)}
+			copy(c.Distance[:], take(distanceBits))
+			f.Constrain(api, &c, values(take)[0], Top{take(1)[0], take(1)[0], take(1)[0],
+				take(1)[0], take(f.Width)})
+		}
+	}
+	top := func(f Format) func(*rankone.API, func(int) []frontend.Variable) {
+		return func(api *rankone.API, take func(int) []frontend.Variable) {
+			newTop(api, f, take(exponentBits), take(f.Width-1))
 		}
 	}
 	for name, c := range map[string]struct {
 		want   int
-		define func(frontend.API, func(int) []frontend.Variable)
+		define func(*rankone.API, func(int) []frontend.Variable)
 	}{
-		"value": {4, func(api frontend.API, take func(int) []frontend.Variable) {
-			bits, nonzero := [PatternBits]frontend.Variable(take(PatternBits)), NewNonzero(api)
-			nonzero.Require(take(1)[0]) // the first requirement of a circuit is free
-			Decode(api, &bits, take(1)[0], nonzero)
+		"value": {20, func(api *rankone.API, take func(int) []frontend.Variable) {
+			Decode(api, (*[PatternBits]frontend.Variable)(take(PatternBits)), take(1)[0])
 		}},
-		"code of q8_0": {57, code(FormatQ8_0)},
-		"code of int8": {70, code(FormatInt8)},
-		"maximum": {83, func(api frontend.API, take func(int) []frontend.Variable) {
-			m, nonzero := Maximum{Zero: take(1)[0]}, NewNonzero(api)
+		"code of q8_0": {28, code(FormatQ8_0)},
+		"code of int8": {31, code(FormatInt8)},
+		"top of q8_0":  {10, top(FormatQ8_0)},
+		"top of int8":  {13, top(FormatInt8)},
+		"maximum, with its top": {58, func(api *rankone.API, take func(int) []frontend.Variable) {
+			m := Maximum{Zero: take(1)[0]}
 			copy(m.Mantissa[:], take(mantissaBits))
 			copy(m.Exponent[:], take(exponentBits))
-			nonzero.Require(take(1)[0])
-			m.Constrain(api, values(take), nonzero)
+			m.Constrain(api, values(take))
 		}},
-		"scale": {96, func(api frontend.API, take func(int) []frontend.Variable) {
-			s, m := Scale{}, Maximum{}
-			for _, to := range [][]frontend.Variable{s.Significand[:], s.Exponent[:], s.Shift[:],
-				s.Beyond[:], s.Below[:], s.Above[:], m.Mantissa[:]} {
+		"scale": {67, func(api *rankone.API, take func(int) []frontend.Variable) {
+			s, m := Scale{Exponent: take(1)[0]}, Maximum{}
+			for _, to := range [][]frontend.Variable{s.Significand[:], s.Finite[:], s.Shift[:],
+				s.Beyond[:], s.Distance[:], m.Mantissa[:]} {
 				copy(to, take(len(to)))
 			}
-			s.Constrain(api, &m, Top{take(1)[0], take(1)[0]})
+			s.Constrain(api, &m, Top{Exponent: take(1)[0], Significand: take(1)[0]})
 		}},
-		"float32": {31, func(api frontend.API, take func(int) []frontend.Variable) {
+		"float32, with its top": {38, func(api *rankone.API, take func(int) []frontend.Variable) {
 			f := Float32{Zero: take(1)[0]}
-			for _, to := range [][]frontend.Variable{f.Mantissa[:], f.Exponent[:],
-				f.Below[:], f.Above[:]} {
+			for _, to := range [][]frontend.Variable{f.Mantissa[:], f.Exponent[:], f.Above[:]} {
 				copy(to, take(len(to)))
 			}
 			f.Constrain(api, values(take))

@@ -6,54 +6,55 @@ import (
 	"github.com/consensys/gnark/frontend"
 
 	"provenance/zkprover/gadgets/integer"
+	"provenance/zkprover/gadgets/rankone"
 )
 
 // Maximum is the witness of a block's largest absolute value, a bfloat16.
 type Maximum struct {
 	Mantissa [mantissaBits]frontend.Variable
-	Exponent [exponentBits]frontend.Variable
-	Zero     frontend.Variable // 1 for a block of zeros
+	Exponent [exponentBits]frontend.Variable // minus 1, but 0 for a block of zeros
+	Zero     frontend.Variable               // 1 for a block of zeros
 }
 
-// Constrain requires that the maximum is the absolute value of one of the values, that no value is
-// the next larger bfloat16, and that it is normal unless all values are zero. [Format.Constrain]
-// excludes all other larger values. The maximum of a block of zeros is treated as significand 128
-// and exponent 1, the exponent of its values, so that all codes are 0.
-func (m *Maximum) Constrain(api frontend.API, values []*Value, nonzero *Nonzero) Top {
-	field, mantissa := integer.FromBits(api, m.Exponent[:]), integer.FromBits(api, m.Mantissa[:])
+// Constrain requires that the maximum is the absolute value of one of the values, and that it is
+// normal unless all values are zero: its hidden bit is 1 minus Zero. That no value is larger,
+// [Format.Constrain] requires. The maximum of a block of zeros is treated as significand 128 and
+// exponent 1, the exponent of its values, so that all codes are 0.
+func (m *Maximum) Constrain(api *rankone.API, values []*Value) Top {
+	mantissa, e := integer.FromBits(api, m.Mantissa[:]), integer.FromBits(api, m.Exponent[:])
+	api.AssertIsBoolean(m.Zero)
+	field := api.Add(e, api.Sub(1, m.Zero))
 	magnitude := api.Add(mantissa, api.Mul(field, hidden))
 	var differences, sum frontend.Variable = 1, 0
-	for _, v := range values {
-		difference := api.Sub(v.Magnitude, magnitude)
-		differences = api.Mul(differences, difference)
-		nonzero.Require(api.Sub(difference, 1))
+	for _, v := range values[1:] {
+		differences = api.Mul(differences, api.Sub(v.Magnitude, magnitude))
 		sum = api.Add(sum, v.Magnitude)
 	}
-	api.AssertIsEqual(differences, 0)
-	api.AssertIsBoolean(m.Zero)
-	api.AssertIsEqual(api.Mul(m.Zero, sum), 0)
-	exponent := api.Add(field, m.Zero)
-	nonzero.Require(exponent)
-	return Top{Exponent: exponent, Significand: api.Add(mantissa, hidden)}
+	api.AssertIsProduct(differences, api.Sub(values[0].Magnitude, magnitude), 0)
+	api.AssertIsProduct(m.Zero, api.Add(sum, values[0].Magnitude), 0)
+	return newTop(api, FormatQ8_0, m.Exponent[:], m.Mantissa[:])
 }
 
 const (
 	// scaleExponent is the smallest exponent field of maxima whose scale can be a normal float16.
 	scaleExponent = 120
 	// scaleShifts is the smallest shift for which a scale is 0.
-	scaleShifts = 13
-	scaleWidth  = 21 // of 254 * 2^scaleShifts
+	scaleShifts   = 13
+	scaleDistance = 254<<scaleShifts - 1
+	// largestScale is the largest exponent of a finite scale.
+	largestScale = 29
+	beyondRange  = 127
 )
 
 // Scale is the witness of a float16 that is nearest to maximum/127, as pattern
 // 1024*Exponent + Significand.
 type Scale struct {
 	Significand [11]frontend.Variable
-	Exponent    [5]frontend.Variable
+	Exponent    frontend.Variable
+	Finite      [4]frontend.Variable           // see assertUpTo: the exponent is at most 29,
+	Beyond      [6]frontend.Variable           // j - 13 at most 127,
+	Distance    [20]frontend.Variable          // and the significand the nearest
 	Shift       [scaleShifts]frontend.Variable // one-hot j = 1, .., 12, 13 or more; none for 0
-	Beyond      [7]frontend.Variable           // bits of j - 13
-	Below       [scaleWidth - 1]frontend.Variable
-	Above       [scaleWidth - 1]frontend.Variable
 }
 
 // Constrain returns the scale's two bytes, low byte first.
@@ -65,21 +66,22 @@ type Scale struct {
 // normal scale or that g is 0. Where both are possible they give the same j, except for E = 120 and
 // M >= 254, where j = 0 is excluded. From j = 13 on S is 0. g <= 29 keeps the scale finite. S is
 // rounded correctly if 2*(1024*M - 127*2^j*S) + 127*2^j is in [1, 254*2^j]. The only tie is M = 254
-// with j = 12, and it goes to the even S = 0, so the lower bound is strict.
-func (s *Scale) Constrain(api frontend.API, m *Maximum, top Top) (low, high frontend.Variable) {
+// with j = 12, and it goes to the even S = 0, so the lower bound is strict. Multiplied by 2^(13-j),
+// the number is an integer above 0 exactly if it was one before, and the upper bound is the same
+// for every j.
+func (s *Scale) Constrain(api *rankone.API, m *Maximum, top Top) (low, high frontend.Variable) {
 	carry := all(api, m.Mantissa[1:])
 	unshifted, j, power := oneHot(api, s.Shift[:])
-	g, beyond := integer.FromBits(api, s.Exponent[:]), integer.FromBits(api, s.Beyond[:])
-	api.AssertIsEqual(all(api, s.Exponent[1:]), 0)
-	api.AssertIsEqual(api.Sub(api.Add(g, scaleExponent), top.Exponent, j), beyond)
-	api.AssertIsEqual(api.Mul(beyond, api.Sub(1, s.Shift[scaleShifts-1])), 0)
-	api.AssertIsEqual(api.Mul(g, api.Sub(j, carry)), 0)
-	api.AssertIsEqual(api.Mul(unshifted, carry), 0)
-	product := api.Mul(integer.FromBits(api, s.Significand[:]), power)
-	doubled := api.Sub(api.Add(api.Mul(top.Significand, 2048), api.Mul(power, 127)),
-		api.Mul(product, 254))
-	assertBounded(api, api.Sub(doubled, 1), s.Below[:])
-	assertBounded(api, api.Sub(api.Mul(power, 254), doubled), s.Above[:])
+	assertUpTo(api, s.Exponent, s.Finite[:], largestScale)
+	beyond := api.Sub(api.Add(s.Exponent, scaleExponent), top.Exponent, j)
+	assertUpTo(api, beyond, s.Beyond[:], beyondRange)
+	api.AssertIsProduct(beyond, api.Sub(1, s.Shift[scaleShifts-1]), 0)
+	api.AssertIsProduct(s.Exponent, api.Sub(j, carry), 0)
+	api.AssertIsProduct(unshifted, carry, 0)
+	significand := integer.FromBits(api, s.Significand[:])
+	doubled := api.Add(api.Mul(top.Significand, power, 2048),
+		api.Mul(api.Sub(127, api.Mul(significand, 254)), 1<<scaleShifts))
+	assertUpTo(api, api.Sub(doubled, 1), s.Distance[:], scaleDistance)
 	low = integer.Weighted(api, s.Significand[:8])
-	return low, api.Add(integer.Weighted(api, s.Significand[8:]), api.Mul(g, 4))
+	return low, api.Add(integer.Weighted(api, s.Significand[8:]), api.Mul(s.Exponent, 4))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/consensys/gnark/frontend"
 
 	"provenance/zkprover/gadgets/integer"
+	"provenance/zkprover/gadgets/rankone"
 )
 
 // exact is a finite bfloat16's absolute value in units of 2^-133, the smallest subnormal.
@@ -91,15 +92,13 @@ type scaleCircuit struct {
 }
 
 func (c *scaleCircuit) Define(api frontend.API) error {
-	nonzero := NewNonzero(api)
+	rows := rankone.New(api)
 	var values []*Value
 	for i := range c.Bits {
-		integer.FromBits(api, c.Bits[i][:])
-		values = append(values, Decode(api, &c.Bits[i], c.Normal[i], nonzero))
+		values = append(values, Decode(rows, &c.Bits[i], c.Normal[i]))
 	}
-	top := c.Maximum.Constrain(api, values, nonzero)
-	nonzero.Assert()
-	low, high := c.Scale.Constrain(api, &c.Maximum, top)
+	top := c.Maximum.Constrain(rows, values)
+	low, high := c.Scale.Constrain(rows, &c.Maximum, top)
 	api.AssertIsEqual(low, c.Low)
 	api.AssertIsEqual(high, c.High)
 	return nil
@@ -108,7 +107,7 @@ func (c *scaleCircuit) Define(api frontend.API) error {
 func newScaleCircuit(pattern, other uint16) (*scaleCircuit, uint16, error) {
 	c := &scaleCircuit{}
 	for i, p := range []uint16{pattern, other} {
-		integer.SetBits(c.Bits[i][:], int(p))
+		integer.SetBits(c.Bits[i][:], Lowered(p))
 		c.Normal[i] = integer.OneIf(p&0x7f80 != 0)
 	}
 	top, err := c.Maximum.Set(&[32]uint16{pattern, other})
@@ -125,7 +124,7 @@ func newScaleCircuit(pattern, other uint16) (*scaleCircuit, uint16, error) {
 func TestScaleCircuit(t *testing.T) {
 	system := compileOf(t, &scaleCircuit{})
 	for field := range 256 {
-		for _, mantissa := range []int{0, 1, 77, 125, 126, 127} {
+		for _, mantissa := range []int{0, 1, 62, 77, 125, 126, 127} {
 			c, scale, err := newScaleCircuit(uint16(field<<7|mantissa), uint16(mantissa))
 			if got := solves(t, system, c); got != (err == nil) {
 				t.Fatalf("exponent %d, mantissa %d: solved %v, %v", field, mantissa, got, err)
@@ -159,13 +158,13 @@ func TestFalseScales(t *testing.T) {
 				}
 				top, _ := c.Maximum.Set(&[32]uint16{pattern})
 				exponent := top.Exponent - scaleExponent + j - 1 + g
-				integer.SetBits(c.Scale.Exponent[:], exponent)
+				c.Scale.Exponent = exponent
+				setChoice(c.Scale.Finite[:], exponent, largestScale)
 				unit := 127 << j
 				significand := (2048*top.Significand + unit) / (2 * unit)
 				integer.SetBits(c.Scale.Significand[:], significand)
 				doubled := 2048*top.Significand + unit - 2*unit*significand
-				integer.SetBits(c.Scale.Below[:], doubled-1)
-				integer.SetBits(c.Scale.Above[:], 2*unit-doubled)
+				setChoice(c.Scale.Distance[:], doubled<<max(0, scaleShifts-j)-1, scaleDistance)
 				word := 1024*exponent + significand
 				c.Low, c.High = word&255, word>>8
 				if honestWord := elementOf(honest.Low) +
@@ -182,15 +181,16 @@ func elementOf(v frontend.Variable) int {
 	return int(v.(uint16))
 }
 
-// A maximum that is not the absolute value of any value, or that a value exceeds, has no witness.
+// A maximum that is not the absolute value of any value has no witness. That values are not larger,
+// their codes show.
 func TestFalseMaxima(t *testing.T) {
 	system := compileOf(t, &scaleCircuit{})
 	for name, c := range map[string]struct{ pattern, other, claimed uint16 }{
 		"larger than all values":  {125 << 7, 120 << 7, 125<<7 | 1},
-		"the smaller value":       {125<<7 | 1, 125 << 7, 125 << 7},
-		"the next of 254":         {125<<7 | 127, 125<<7 | 126, 125<<7 | 126},
+		"between two values":      {125 << 7, 120 << 7, 122 << 7},
 		"zero for a block of one": {1, 0, 0},
 		"zero for a large block":  {125 << 7, 0, 0},
+		"zero beside a zero":      {0, 125 << 7, 0},
 	} {
 		a, _, _ := newScaleCircuit(c.pattern, c.other)
 		top, _ := a.Maximum.Set(&[32]uint16{c.claimed})

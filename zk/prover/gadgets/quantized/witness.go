@@ -5,6 +5,8 @@ package quantized
 import (
 	"errors"
 
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+
 	"provenance/zkprover/gadgets/integer"
 )
 
@@ -42,31 +44,40 @@ func decode(pattern uint16) (m Magnitude, normal bool) {
 	return m, true
 }
 
-// comparison compares a weight with its code: the numbers that [Format.Constrain] bounds, and the
-// error if they are out of bounds.
+// comparison compares a weight with its code: what [Format.Constrain] calls K, and r times M.
 type comparison struct {
-	shift, below, above int
-	err                 error
+	far            bool
+	distance, rest int
+	err            error
 }
 
-// compare compares a weight's absolute value with that of its code.
+// compare compares a weight's absolute value with that of its code. The exponent of a far weight
+// with the field 0 counts as that.
 func (f Format) compare(weight, top Magnitude, size int) comparison {
-	difference := top.Exponent - weight.Exponent
-	c := comparison{shift: max(0, min(difference, farShift))}
-	p, share := top.Significand<<c.shift, f.Factor*weight.Significand
-	c.below = (2*size+1)*p - share
-	c.above = 2*p - c.below
-	if f.Strict && size == 127 {
-		c.below -= p
-	}
-	far := c.shift == farShift
+	d := top.Exponent - weight.Exponent
+	far := d >= farShift
 	if far {
-		c.above = difference - farShift
+		if weight.Significand < hidden {
+			d++
+		}
+		c := comparison{far: true, distance: largest*fraction - fraction/2 + d - farShift}
+		if size != 0 {
+			c.err = ErrCode
+		}
+		return c
 	}
-	switch {
-	case difference < 0 || share > 254*p:
-		c.err = ErrExceeds
-	case c.below < 0 || c.above < 0 || size > 127 || (far && size != 0):
+	// Y times M
+	scaled := largest*fraction*top.Significand -
+		f.Factor/2*weight.Significand<<(fractionBits-max(d, 0))
+	if d < 0 || scaled < 0 {
+		return comparison{err: ErrExceeds}
+	}
+	c := comparison{distance: scaled / top.Significand, rest: scaled % top.Significand}
+	codeOf := func(distance int) int { return largest - (distance+fraction/2)/fraction }
+	if c.rest == 0 && c.distance > 0 && codeOf(c.distance-1) == size {
+		return comparison{distance: c.distance - 1, rest: top.Significand}
+	}
+	if codeOf(c.distance) != size {
 		c.err = ErrCode
 	}
 	return c
@@ -79,16 +90,35 @@ func (c *Code) Set(f Format, pattern uint16, top Magnitude, biased byte) error {
 	size := max(code, -code)
 	compared := f.compare(weight, top, size)
 	c.Normal = integer.OneIf(normal)
-	for i := range c.Shift {
-		c.Shift[i] = integer.OneIf(compared.shift == i+1)
+	sign, rest := 1, compared.rest
+	if pattern >= signBit {
+		sign, rest = -1, top.Significand-rest
 	}
-	integer.SetBits(c.Size[:], size)
-	integer.SetBits(c.Below, compared.below)
-	integer.SetBits(c.Above, compared.above)
-	if compared.err == nil && size != 0 && (code < 0) != (pattern>>15 == 1) {
+	c.Near = sign * integer.OneIf(!compared.far)
+	for i := range c.Distance {
+		c.Distance[i] = sign * (compared.distance >> i & 1)
+	}
+	for i := range c.Rest {
+		c.Rest[i] = 0
+	}
+	parts := halves(top.Significand)
+	for i, chosen := range choose(rest, top.Significand) {
+		if chosen {
+			c.Rest[i] = quotient(int64(parts[i]), int64(top.Significand))
+		}
+	}
+	if compared.err == nil && size != 0 && (code < 0) != (sign < 0) {
 		return ErrCode
 	}
 	return compared.err
+}
+
+// quotient is a/b in the field.
+func quotient(a, b int64) fr.Element {
+	var x, y fr.Element
+	x.SetInt64(a)
+	y.SetInt64(b)
+	return *x.Div(&x, &y)
 }
 
 // Set assigns the maximum of a block.
@@ -98,7 +128,7 @@ func (m *Maximum) Set(patterns *[32]uint16) (Magnitude, error) {
 		largest = max(largest, pattern&0x7fff)
 	}
 	integer.SetBits(m.Mantissa[:], int(largest))
-	integer.SetBits(m.Exponent[:], int(largest)>>mantissaBits)
+	integer.SetBits(m.Exponent[:], Lowered(largest)>>mantissaBits)
 	m.Zero = integer.OneIf(largest == 0)
 	top, _ := decode(largest)
 	switch {
@@ -125,14 +155,14 @@ func (s *Scale) Set(top Magnitude) (uint16, error) {
 	significand := (doubled - 1) / (2 * unit) // nearest, the lower one at a tie
 	doubled -= 2 * unit * significand
 	integer.SetBits(s.Significand[:], significand)
-	integer.SetBits(s.Exponent[:], g)
+	s.Exponent = g
+	setChoice(s.Finite[:], g, largestScale)
 	for i := range s.Shift {
 		s.Shift[i] = integer.OneIf(shift == i+1)
 	}
-	integer.SetBits(s.Beyond[:], j-shift)
-	integer.SetBits(s.Below[:], doubled-1)
-	integer.SetBits(s.Above[:], 2*unit-doubled)
-	if g > 29 {
+	setChoice(s.Beyond[:], j-shift, beyondRange)
+	setChoice(s.Distance[:], doubled<<(scaleShifts-shift)-1, scaleDistance)
+	if g > largestScale {
 		return 0, ErrScale
 	}
 	return uint16(1024*g + significand), nil
@@ -142,16 +172,15 @@ func (s *Scale) Set(top Magnitude) (uint16, error) {
 func (f *Float32) Set(pattern uint32) (Magnitude, error) {
 	field := int(pattern >> 23)
 	mantissa := int(pattern>>13) & (1<<float16Bits - 1)
-	integer.SetBits(f.Mantissa[:], mantissa)
-	integer.SetBits(f.Exponent[:], field)
-	f.Zero = integer.OneIf(pattern == 0)
 	above := field - smallestExponent
 	top := Magnitude{Exponent: field, Significand: 1<<float16Bits + mantissa}
 	if pattern == 0 {
 		above, top.Exponent = 0, 1
 	}
-	integer.SetBits(f.Below[:], above)
-	integer.SetBits(f.Above[:], largestExponent-smallestExponent-above)
+	integer.SetBits(f.Mantissa[:], mantissa)
+	integer.SetBits(f.Exponent[:], top.Exponent-1)
+	f.Zero = integer.OneIf(pattern == 0)
+	setChoice(f.Above[:], above, exponentRange)
 	if above < 0 || field > largestExponent || pattern&(1<<13-1) != 0 {
 		return top, ErrMaximum
 	}

@@ -30,7 +30,7 @@ const (
 var layers = [][]string{
 	{
 		"fault", "field", "kinds", "order", "statement", "gadgets/integer", "gadgets/poseidon",
-		"internal/iden3",
+		"gadgets/rankone", "internal/iden3",
 	},
 	{"files", "tree", "gadgets/bfloat16", "gadgets/quantized"},
 	{"gadgets/merkle", "gadgets/page", "weights"},

@@ -171,7 +171,7 @@ func openQuantized(
 	}
 	b.At.Set(index)
 	for i, pattern := range patterns {
-		integer.SetBits(b.Bits[i][:], int(pattern))
+		integer.SetBits(b.Bits[i][:], quantized.Lowered(pattern))
 	}
 	return &quantizedWitness{index: index, block: b, patterns: patterns}, nil
 }

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"provenance/zkprover/circuits"
-	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/gadgets/page"
 	"provenance/zkprover/gadgets/quantized"
 	"provenance/zkprover/internal/fixture"
@@ -215,27 +214,22 @@ func TestBlocksWithoutQuantization(t *testing.T) {
 	}
 }
 
-// A hidden bit for the weight 0 would make it 2^-127, half of what the exponent of a block of zeros
-// stands for. So a code of 63 would be shown for a weight of 0.
+// With another hidden bit the pattern is another one, which the tree does not hold.
 func TestHiddenBitOfAZero(t *testing.T) {
 	scene := &quantizedScene{built: weightTree(t, make([]uint16, page.Values))}
-	hide := func(c *quantized.Code, factor int) {
-		c.Normal, c.Shift[0] = 1, 1
-		unit := 2 * factor / 254 * 128 // of a significand of 128 or 1024 and a shift of 1
-		integer.SetBits(c.Below, 127*unit-factor*128)
-		integer.SetBits(c.Above, 2*unit-127*unit+factor*128)
-	}
 	deployed := make([]byte, circuits.Int8Bytes)
 	deployed[len(deployed)-1] = 63
 	q8, q8Err := scene.assignQ8_0(t, 0, deployed[2:])
-	hide(&q8.Blocks[0].Codes[31], quantized.FormatQ8_0.Factor)
 	rows, int8Err := scene.assignInt8(t, 0, deployed)
-	hide(&rows.Blocks[0].Codes[31], quantized.FormatInt8.Factor)
-	if q8Err == nil || wires.Satisfied(t, q8_0Shape, q8) {
-		t.Errorf("q8_0: the circuit is satisfied, %v", q8Err)
+	top := quantized.Magnitude{Exponent: 1, Significand: 128}
+	err := q8.Blocks[0].Codes[31].Set(quantized.FormatQ8_0, 1<<7, top, 128+127)
+	if q8Err == nil || err != nil || wires.Satisfied(t, q8_0Shape, q8) {
+		t.Errorf("q8_0: the circuit is satisfied: %v, %v", q8Err, err)
 	}
-	if int8Err == nil || wires.Satisfied(t, int8Shape, rows) {
-		t.Errorf("int8: the circuit is satisfied, %v", int8Err)
+	top.Significand = 1024
+	err = rows.Blocks[0].Codes[31].Set(quantized.FormatInt8, 1<<7, top, 128+127)
+	if int8Err == nil || err != nil || wires.Satisfied(t, int8Shape, rows) {
+		t.Errorf("int8: the circuit is satisfied: %v, %v", int8Err, err)
 	}
 }
 

@@ -3,6 +3,7 @@
 package blocks
 
 import (
+	"bytes"
 	"testing"
 
 	"provenance/zkprover/circuits"
@@ -78,6 +79,36 @@ func TestQuantizedHasFullRank(t *testing.T) {
 		t.Fatal(err)
 	}
 	wires.RequireRank(t, int8Shape, rows)
+}
+
+// Two blocks in one proof, one of them drawn twice. What blocks share must not tie or free them.
+func TestTwoBlocksHaveFullRank(t *testing.T) {
+	scene, cases := newQuantizedScene(t), quantizedCases(t)
+	q8Shape, rowShape := q8_0Shape, int8Shape
+	q8Shape.Slots, rowShape.Slots = 2, 2
+	for _, other := range []struct {
+		index  int
+		values []uint16
+		q8     []byte
+	}{{middle, cases[3].Values, scene.q8}, {0, cases[4].Values, cases[4].deployed(t)}} {
+		indexes := []int{middle, other.index}
+		q8 := circuits.NewQ8_0(2, scene.built.Depth())
+		deployed := append(bytes.Clone(scene.q8), other.q8...)
+		_, err := assignQ8_0(q8, scene.built, indexes, biasCodes(deployed, circuits.Q8_0Bytes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wires.RequireRank(t, q8Shape, q8)
+		wires.RequireFollowing(t, q8Shape, q8, []int{1, 2, 3, 4})
+		rows := circuits.NewInt8(2, scene.built.Depth())
+		deployed = append(bytes.Clone(scene.int8), rowQuantized(other.values)...)
+		_, err = assignInt8(rows, scene.built, indexes, biasCodes(deployed, circuits.Int8Bytes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wires.RequireRank(t, rowShape, rows)
+		wires.RequireFollowing(t, rowShape, rows, []int{1, 2, 3, 4})
+	}
 }
 
 // Blocks of zeros, of one sign, at ties and at the ends of the ranges, where factors may vanish.
