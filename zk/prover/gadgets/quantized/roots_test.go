@@ -140,17 +140,14 @@ func (r *roots) solve(f Format) {
 	}
 }
 
-// significands are those of both roots of the hidden bit, for an exponent with these lowest bits.
-func significands(low int64) (all []int64) {
-	for mantissa := range int64(hidden) {
-		all = append(all, mantissa+hidden)
-		if low == 0 {
-			all = append(all, mantissa)
-		}
-		for e := low; e < 256; e += 8 {
-			if e != 0 && (mantissa%63 == 0 || mantissa == 127) {
-				all = append(all, mantissa+e<<20*hidden)
-			}
+// significands are those of a bfloat16, and some with a false hidden bit.
+func significands() (all []int64) {
+	for m := range int64(2 * hidden) {
+		all = append(all, m)
+	}
+	for _, e := range []int64{1, 2, 3, 7, 8, 31, 64, 127, 128, 200, 254, 255} {
+		for _, mantissa := range []int64{0, 1, 64, 127} {
+			all = append(all, mantissa+e<<20*hidden)
 		}
 	}
 	return all
@@ -162,14 +159,13 @@ func TestNearRoots(t *testing.T) {
 	for _, f := range []Format{FormatQ8_0, FormatInt8} {
 		smallest := int64(f.Factor) / 254 * 128
 		for difference := -31; difference <= 31; difference++ {
-			for at := range int64(64) {
-				low, power := at/8, at%8
-				shift := int64(8*difference) + power - low
-				for _, m := range significands(low) {
-					w, ok := scaledBy(m<<low*int64(f.Factor)<<(7-power), difference)
+			for power := int64(-7); power <= 7; power++ { // the weight's less the maximum's
+				shift := int64(8*difference) - power
+				for _, m := range significands() {
+					w, ok := scaledBy(m*int64(f.Factor)<<(7+power), difference)
 					close := difference == 0 || difference == 1
 					if (ok && m != 0 && !close) || (!ok && close && shift < farShift) {
-						t.Fatalf("difference %d, %d by 2^%d: %d", difference, m, low-power, w)
+						t.Fatalf("difference %d, %d by 2^%d: %d", difference, m, power, w)
 					}
 					for top := smallest; ok && close && top < 2*smallest; top += smallest / 128 {
 						requireNearest(t, f, Magnitude{int(shift), int(top)}, m, w)
