@@ -49,3 +49,37 @@ func addScales(found map[int]bool, top Magnitude, j, g int) {
 		}
 	}
 }
+
+// Bits and flags of a scale and its maximum that are neither 0 nor 1, but fit all other rules.
+func TestScaleChoicesThatAreNoRoots(t *testing.T) {
+	system := compileOf(t, &scaleCircuit{})
+	// The significand's low byte gets 256 more, the high one 1 less.
+	bytes := scaled(t, 125<<7, 0, 5)
+	bytes.Scale.Significand[0] = bytes.Scale.Significand[0].(int) + 256
+	bytes.Scale.Significand[8] = bytes.Scale.Significand[8].(int) - 1
+	bytes.Low, bytes.High = bytes.Low.(int)+256, bytes.High.(int)-1
+	// 253 as 128 + 126 - 1 carries as 254 does.
+	carry := scaled(t, 125<<7|125, 1, 6)
+	for i := range carry.Maximum.Mantissa {
+		carry.Maximum.Mantissa[i] = 1
+	}
+	carry.Maximum.Mantissa[0] = -1
+	// The exponent 126 with the bits 3, 0 for 1, 1: another power of two for the codes.
+	exponent := scaled(t, 127<<7, 0, 7)
+	exponent.Maximum.Exponent[1], exponent.Maximum.Exponent[2] = 3, 0
+	// Flags 1, -2, 1 shift by nothing, and make 9/8 of the maximum.
+	flags := scaled(t, 125<<7, 0, 5)
+	flags.Scale.Shift[0], flags.Scale.Shift[1], flags.Scale.Shift[2] = 1, -2, 1
+	integer.SetBits(flags.Scale.Significand[:], 1161)
+	doubled := 2048*128*(1<<scaleShifts+1024) + (127-254*1161)<<scaleShifts
+	setChoice(flags.Scale.Distance[:], doubled-1, scaleDistance)
+	flags.Low, flags.High = (5*1024+1161)&255, (5*1024+1161)>>8
+	for name, c := range map[string]*scaleCircuit{
+		"a byte of 256": bytes, "a false carry": carry, "a false power": exponent,
+		"9/8 of the scale": flags,
+	} {
+		if solves(t, system, c) {
+			t.Errorf("%s was shown", name)
+		}
+	}
+}
