@@ -26,8 +26,9 @@ Case = dict[str, Any]
 def value_of(bits: int) -> Fraction:
     """The number a finite pattern stands for, from the definition of the format."""
     sign, exponent, fraction = bits >> 15, bits >> 7 & 0xFF, bits & 0x7F
-    significand = Fraction(fraction, 128) + (exponent > 0)
-    size = significand * Fraction(2) ** (max(exponent, 1) - 127)
+    significand = fraction + 128 * (exponent > 0)  # times 2^-7
+    power_of_two = max(exponent, 1) - 127 - 7
+    size = Fraction(significand << max(power_of_two, 0), 1 << max(-power_of_two, 0))
     return -size if sign else size
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
-
-from py_ecc.optimized_bn128 import G1, G2, multiply, normalize
 
 from provenance_zk.field import R
 from provenance_zk.kinds import KINDS
+from tests.support.trapdoor import g1, g2
 
 ALPHA, BETA, GAMMA, DELTA = 0xA1FA, 3, 5, 7
 
@@ -22,24 +22,13 @@ def ic(i: int) -> int:
     return 1000003 * (i + 1) ** 3 % R
 
 
-def g1(scalar: int) -> list[int]:
-    x, y = normalize(multiply(G1, scalar % R))
-    return [int(x), int(y)]
-
-
-def g2(scalar: int) -> list[int]:
-    """Coordinates in the order of EIP-197."""
-    x, y = normalize(multiply(G2, scalar % R))
-    return [int(x.coeffs[1]), int(x.coeffs[0]), int(y.coeffs[1]), int(y.coeffs[0])]
-
-
 @dataclass(frozen=True)
 class SimulatedKey:
     kind: str
     slots: int
     depth: int
 
-    @property
+    @cached_property
     def words(self) -> bytes:
         count = len(KINDS[self.kind].public(self.slots))
         header = [1, KINDS[self.kind].number, self.slots, self.depth, count, 0, 0]

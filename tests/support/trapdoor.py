@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from typing import Any
 
 from py_ecc.optimized_bn128 import optimized_curve as curve
 
@@ -17,17 +18,36 @@ from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.keys import vk_id
 
 
+@cache
+def _doublings(group: str) -> list[Any]:
+    """2^i times the generator, for every bit of a scalar."""
+    points = [getattr(curve, group)]
+    for _ in range(R.bit_length() - 1):
+        points.append(curve.double(points[-1]))
+    return points
+
+
+def _multiple(group: str, infinity: Any, scalar: int) -> Any:
+    total = infinity
+    for bit, point in enumerate(_doublings(group)):
+        if scalar % R >> bit & 1:
+            total = curve.add(total, point)
+    return total
+
+
+@cache
 def g1(scalar: int) -> tuple[int, int]:
     """The multiple of G1's generator; (0, 0) for infinity."""
-    point = curve.multiply(curve.G1, scalar % R)
+    point = _multiple("G1", curve.Z1, scalar)
     if curve.is_inf(point):
         return 0, 0
     x, y = curve.normalize(point)
     return int(x), int(y)
 
 
+@cache
 def g2(scalar: int) -> tuple[int, int, int, int]:
-    x, y = curve.normalize(curve.multiply(curve.G2, scalar % R))
+    x, y = curve.normalize(_multiple("G2", curve.Z2, scalar))
     (x0, x1), (y0, y1) = x.coeffs, y.coeffs
     return int(x1), int(x0), int(y1), int(y0)
 

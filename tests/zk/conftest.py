@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ class ToyKey:
     sigmas: tuple[int, ...]
     header: tuple[int, ...] = (1, 1, 256, 0, 5, 3, 0)
 
-    @property
+    @cached_property
     def words(self) -> bytes:
         words = [*self.header, *g1(self.alpha), *g2(-self.beta), *g2(-self.gamma), *g2(-self.delta)]
         for scalar in self.ic:

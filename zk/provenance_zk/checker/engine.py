@@ -16,7 +16,7 @@ from provenance.errors import NotFound, RejectedError, VerificationError
 from provenance.verify.protocols import CommittedTensors
 from provenance_zk.groth16.bases import parse_position_bases
 from provenance_zk.groth16.key import parse_key
-from provenance_zk.groth16.points import Point
+from provenance_zk.groth16.multiples import Point, sum_of_multiples
 from provenance_zk.groth16.verifier import is_valid_proof
 from provenance_zk.proof_file import ProofFile, point_bytes
 from provenance_zk.prover.client import ZkProver
@@ -111,7 +111,7 @@ class ProverEngine:
 class SlowEngine:
     """The slow engine: plain Python that shares no code with the prover.
 
-    It takes about a second a proof and a millisecond a position.
+    It takes a tenth of a second or two a proof, and milliseconds a position.
     """
 
     def verify(self, words: bytes, proofs: Sequence[ProofFile], mask: int) -> list[bool]:
@@ -124,7 +124,7 @@ class SlowEngine:
         bases = parse_position_bases(key, p_bases)[: key.slots]
         pi = inverse([int(x) for x in order])
         return [
-            affine_bytes(_combine(bases, p_vector(pi, c, key.slots)))
+            affine_bytes(sum_of_multiples(zip(p_vector(pi, c, key.slots), bases, strict=True)))
             for c in range(chunk_count(len(order), key.slots))
         ]
 
@@ -144,10 +144,3 @@ def affine_bytes(point: Point) -> bytes:
         return bytes(64)
     x, y = curve.normalize(point)
     return point_bytes((int(x), int(y)))
-
-
-def _combine(bases: Sequence[Point], scalars: Sequence[int]) -> Point:
-    total = curve.Z1
-    for base, scalar in zip(bases, scalars, strict=True):
-        total = curve.add(total, curve.multiply(base, scalar))
-    return total

@@ -8,7 +8,6 @@ Source: EIP-196 and EIP-197 (the two curves, order of coordinates, infinity as z
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from py_ecc.fields import optimized_bn128_FQ as FQ
 from py_ecc.fields import optimized_bn128_FQ2 as FQ2
@@ -16,8 +15,8 @@ from py_ecc.optimized_bn128 import optimized_curve as curve
 
 from provenance.errors import InputError
 from provenance_zk.field import Q, R
-
-Point = Any  # a projective point of py_ecc, whose types are private to it
+from provenance_zk.groth16.multiples import Point as Point
+from provenance_zk.groth16.multiples import is_multiple_infinity
 
 
 def _coordinate(value: int, where: str) -> int:
@@ -56,6 +55,6 @@ def parse_g2(words: Sequence[int], where: str) -> Point:
     if not curve.is_on_curve(point, curve.b2):
         raise InputError("point is not on the twist", where=where)
     # The twist has more points than the group, and py_ecc does not check that.
-    if not curve.is_inf(curve.multiply(point, R)):
+    if not is_multiple_infinity(R, (x0, x1), (y0, y1)):
         raise InputError("point is not in the subgroup", where=where)
     return point

