@@ -1,4 +1,4 @@
-"""Tampering that a shell line cannot do, for docs/tutorial-break-it-yourself.md.
+"""Tampering that a shell line cannot do, for the tutorials in docs/.
 
     python examples/break_it.py flip-bit MODEL.gguf COPY.gguf
         copy a file with one bit flipped
@@ -12,6 +12,8 @@
         claim the file of somebody else's run under your own key
     python examples/break_it.py train-poisoned CONFIG [KEY=VALUE]...
         train with gradients from a sentence that is in no record
+    python examples/break_it.py train-edited CONFIG [KEY=VALUE]...
+        train, but edit the weights behind the first checkpoint, before training goes on
     python examples/break_it.py recall RUN
         print how much likelier that sentence is after training
 
@@ -141,8 +143,6 @@ def train_poisoned(config: str, *overrides: str) -> None:
     """
     from transformers import AutoTokenizer, Trainer
 
-    from provenance_cli.main import main as command_line
-
     honest = Trainer.training_step
 
     def training_step(self, model, inputs, *rest):
@@ -154,6 +154,35 @@ def train_poisoned(config: str, *overrides: str) -> None:
         return loss
 
     Trainer.training_step = training_step
+    _train(config, overrides)
+
+
+def train_edited(config: str, *overrides: str) -> None:
+    """Run `provenance train --anchor`, but go on from other weights than the first checkpoint's.
+
+    The checkpoint is recorded as it was saved, and the weights are edited behind it.
+    """
+    import torch
+    from transformers import Trainer
+
+    honest, edited = Trainer.training_step, []
+
+    def training_step(self, model, inputs, *rest):
+        if self.state.global_step == self.args.save_steps and not edited:
+            edited.append(True)
+            with torch.no_grad():
+                for name, weights in model.named_parameters():
+                    if "lora_B" in name:
+                        weights.add_(0.01)
+        return honest(self, model, inputs, *rest)
+
+    Trainer.training_step = training_step
+    _train(config, overrides)
+
+
+def _train(config, overrides):
+    from provenance_cli.main import main as command_line
+
     sys.argv = ["provenance", "train", config, *overrides, "--anchor"]
     command_line()
 
@@ -180,6 +209,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "swap-records": swap_records,
     "steal": steal,
     "train-poisoned": train_poisoned,
+    "train-edited": train_edited,
     "recall": recall,
 }
 

@@ -21,6 +21,7 @@ from provenance_api.problems import Problem
 from provenance_api.resolve import Answer
 from provenance_api.web.lineage import pictures, shorten
 from provenance_api.web.texts import ENGLISH, Texts, made_visible
+from provenance_api.web.timeline import timeline
 
 FOLDER = Path(__file__).resolve().parent
 STATIC = FOLDER / "static"
@@ -76,6 +77,7 @@ class Pages:
             steps=_steps(verdict),
             unreached=_unreached(verdict),
             pictures=pictures(verdict, self._texts),
+            drawn=timeline(verdict.training, self._texts),
             query=answer.asked,
         )
 

@@ -141,6 +141,57 @@ _LINEAGE = {
     "grade.proven": "proven",
     "grade.recomputed": "recomputed",
 }
+_TIMELINE = {
+    "timeline.heading": "Training",
+    "timeline.lead": "The bar shows the {segments} of the training, from the seed to the adapter "
+    "that was shipped, in proportion to their steps. Each line is a checkpoint. Whoever has data "
+    "and base can train a segment again, and compare.",
+    "timeline.one": "only segment",
+    "timeline.many": "{count} segments",
+    "timeline.grouped": "There are too many to draw one by one, so a few in a row are drawn as "
+    "one, which stands no better than the worst of them.",
+    "timeline.needed": "The trust file wants {needed} of its auditors for a segment.",
+    "timeline.no_auditors": "The trust file names no auditors, so nobody's signature counts here.",
+    "timeline.drawn_by": "Block {block} drew what they trained again, after the training had ended "
+    "on chain.",
+    "timeline.drawn_by_them": "Not the chain, but the auditors drew what they trained again.",
+    "timeline.none": "There is nothing to draw: the verification ended before it came to the "
+    "training, or the log does not show that the training has ended.",
+    "timeline.title": "Training from the first step to the last",
+    "timeline.step": "step {step}",
+    "timeline.seed": "seed",
+    "timeline.steps": "steps {first} to {last}",
+    "timeline.no_steps": "no step",
+    "timeline.about": "{count} segments, {batches} batches, ends with {end}",
+    "timeline.about_one": "{batches} batches, ends with {end}",
+    "timeline.table": "All segments as a table",
+    "timeline.segment": "Segment",
+    "timeline.here": "Trained again here",
+    "timeline.auditors": "Signed by auditors",
+    "timeline.nobody": "nobody",
+    "timeline.not_here": "no",
+    "timeline.enough": "enough auditors",
+    "timeline.not_enough": "not exact by enough auditors",
+    "timeline.enough_for": "enough auditors for {audited} of {count}",
+    "timeline.legend": "{standing}: {count} of {all}",
+    "timeline.standing.here": "trained again here, exactly",
+    "timeline.standing.audited": "signed as exact by enough auditors",
+    "timeline.standing.part": "in part, or by too few auditors",
+    "timeline.standing.astray": "trained again, and not exactly",
+    "timeline.standing.different": "trained again, and it ended elsewhere",
+    "timeline.standing.nobody": "trained again by nobody whose word counts",
+    "timeline.label.here": "here",
+    "timeline.label.audited": "auditors: {count}",
+    "timeline.label.part": "auditors: {count}",
+    "timeline.label.astray": "not exact",
+    "timeline.label.different": "elsewhere",
+    "timeline.label.nobody": "nobody",
+    "class.exact": "exact",
+    "class.close": "close",
+    "class.unknown": "unknown",
+    "class.different": "different",
+    "class.counted": "{outcome} ({count})",
+}
 _CLAIMS = {
     "claims.heading": "What was checked",
     "claims.holds": "Holds",
@@ -185,4 +236,6 @@ _RELEASE = {
     "release.trust_file": "trust file",
     "time.seconds": "{seconds} s after 1970",
 }
-ENGLISH = Texts("en", _SITE | _HOME | _PROBLEM | _VERDICT | _LINEAGE | _CLAIMS | _RELEASE)
+ENGLISH = Texts(
+    "en", _SITE | _HOME | _PROBLEM | _VERDICT | _LINEAGE | _TIMELINE | _CLAIMS | _RELEASE
+)
