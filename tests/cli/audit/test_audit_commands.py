@@ -86,6 +86,10 @@ def test_two_auditors_lift_the_edge_where_nothing_is_trained(
         assert ("training.replayed" not in verdict["not_checked"]) is holds
     assert {e["kind"]: e["grade"] for e in verdict["edges"]}["adapter_from"] == "audited"
     assert "that the auditors trained as they signed" in verdict["limits"]
+    training = verdict["training"]
+    assert (training["needed"], training["drawn_by"]) == (2, audited.draw["block"])
+    signed = [{"name": name, "classes": {"exact": 1}} for name in AUDITORS]
+    assert [(s["audited"], s["auditors"]) for s in training["segments"]] == [(1, signed)] * 2
     again = audited("audit", "submit", audited.signed("anna"), run)
     assert "0 of 1 attestations added" in again.out
 

@@ -21,6 +21,9 @@ def test_with_base_data_and_replay_nothing_is_left_unchecked(job: Job) -> None:
     assert done.json["not_checked"] == []
     assert {e["kind"]: e["grade"] for e in done.json["edges"]}["adapter_from"] == "recomputed"
     assert not [limit for limit in done.json["limits"] if "gradients" in limit]
+    assert {tuple(s["here"].items()) for s in done.json["training"]["segments"]} == {
+        (("exact", 1),)
+    }
 
 
 def test_a_replay_says_what_came_out(job: Job) -> None:

@@ -11,7 +11,16 @@ from provenance.digest import sha256
 from provenance.log.history import Placed
 from provenance.log.record import Record
 from provenance_trainer.record.checkpoints import CheckpointDigests
-from provenance_trainer.replay.compare import BOUND, Agreement, Distance, compare, distance_of
+from provenance_trainer.replay.checker import different_of
+from provenance_trainer.replay.compare import (
+    BOUND,
+    Agreement,
+    Comparison,
+    Distance,
+    compare,
+    distance_of,
+)
+from provenance_trainer.replay.run import Outcome, Replay
 
 FIRST = {"a": np.zeros((2, 2), np.float32)}
 LOGGED = {"a": np.array([[3.0, 0.0], [0.0, 4.0]], np.float32)}
@@ -93,3 +102,14 @@ def test_what_a_log_leaves_out_is_not_equal() -> None:
     """Else a publisher edits the optimizer between two segments, and each comes out as logged."""
     found = compare(placed(weights=str(sha256(b"w"))), digests(b"w"), None)
     assert (found.agreement, found.differs) == (Agreement.UNKNOWN, ("optimizer",))
+
+
+@pytest.mark.parametrize("agreement", Agreement)
+def test_only_a_checkpoint_that_is_far_off_is_named_as_different(agreement: Agreement) -> None:
+    exact = Comparison(5, 1, "checkpoint-1", Agreement.EXACT)
+    other = Comparison(9, 2, 'a" b', agreement, ("weights",), Distance(0.5, 7))
+    found = different_of(Replay(2, (Outcome(0, (exact,)), Outcome(1, (other,))), {}, 0.0))
+    assert (found is not None) is (agreement is Agreement.DIFFERENT)
+    if found is not None:
+        assert found.where == 'record 9 "a\' b"'
+        assert (found.expected, found.actual[:6]) == ("the logged weights", "0.5 of")
