@@ -180,7 +180,8 @@ func TestNearRoots(t *testing.T) {
 // the exponent of the maximum less the weight's.
 func requireNearest(t *testing.T, f Format, top Magnitude, m, w int64) {
 	t.Helper()
-	x, unit := int64(f.Factor)*m<<max(0, -top.Exponent), int64(top.Significand)<<max(0, top.Exponent)
+	x := int64(f.Factor) * m << max(0, -top.Exponent)
+	unit := int64(top.Significand) << max(0, top.Exponent)
 	total := int64(32512*top.Significand) - w
 	low, high := int64(-1), int64(-1) // the codes that have a solution; -1 if none
 	for _, k := range []int64{total / int64(top.Significand), total/int64(top.Significand) - 1} {
@@ -256,7 +257,8 @@ func TestNoOtherChoices(t *testing.T) {
 					if i < distanceBits {
 						c.Code.Distance[i] = plus(c.Code.Distance[i], -sign*step, 1<<i)
 					} else {
-						c.Code.Rest[i-distanceBits] = plus(c.Code.Rest[i-distanceBits], -sign*step, 1)
+						rest := &c.Code.Rest[i-distanceBits]
+						*rest = plus(*rest, -sign*step, 1)
 					}
 					c.Biased = c.biased(sign)
 					if solves(t, system, c) {

@@ -10,7 +10,7 @@ import (
 )
 
 // All choices of a scale. Each is a root, too: a one-hot shift j, an exponent g in [0, 29], what is
-// beyond in [0, 127] and a significand. For each maximum exactly the nearest finite float16 is left.
+// beyond in [0, 127] and a significand. For each maximum the nearest finite float16 is left alone.
 func TestScaleRoots(t *testing.T) {
 	for field := 1; field <= 256; field++ {
 		for significand := hidden; significand < 2*hidden; significand++ {
