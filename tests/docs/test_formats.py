@@ -238,6 +238,8 @@ def test_the_trust_page_names_every_key(job: Job) -> None:
     full["keys"][0] |= {"class": "ceremony", "transcript": "sha256:00"}
     key = MadeWitness.make("witness.example/w1").vkey
     full["witnesses"] = {"needed": 1, "keys": [key]}
+    auditor = {"address": "0x" + "0a" * 20, "name": "a", "from_block": 1, "to_block": 9}
+    full["auditors"] = {"needed": 1, "named": [auditor]}
     full["publishers"][0] |= {"to_block": 9, "code_hash": full["contracts"]["ledger"]["code_hash"]}
     full["contracts"] |= {name: dict(full["contracts"]["ledger"]) for name in ("audits", "models")}
     # it parses, so these keys exist and no others are needed
