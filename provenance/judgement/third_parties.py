@@ -1,4 +1,6 @@
-"""Whom a verifier believes beside publishers: witnesses of heads, auditors of training."""
+"""Whom a verifier believes: accounts in a window of blocks; beside publishers, witnesses of heads
+and auditors of training.
+"""
 
 from __future__ import annotations
 
@@ -48,12 +50,8 @@ class Witnesses:
 
 
 @dataclass(frozen=True)
-class Auditor:
-    """An account whose word about training again counts, and its name.
-
-    It counts if it was signed in a block from `from_block` to `to_block` (inclusive; None: open),
-    which is the auditor's own word.
-    """
+class Account:
+    """An account that is believed from `from_block` to `to_block` (inclusive; None: open)."""
 
     address: Address
     name: str
@@ -61,8 +59,16 @@ class Auditor:
     to_block: int | None = None
 
     def covers(self, block: int) -> bool:
-        """Whether what was signed in this block counts."""
+        """Whether what it did in this block counts."""
         return self.from_block <= block and (self.to_block is None or block <= self.to_block)
+
+
+@dataclass(frozen=True)
+class Auditor(Account):
+    """An account whose word about training again counts.
+
+    That it was given in a block of these is the auditor's own word.
+    """
 
 
 @dataclass(frozen=True)

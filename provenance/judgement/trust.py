@@ -17,7 +17,7 @@ from provenance.judgement.facts import (
     Contract,
     SignerRevocation,
 )
-from provenance.judgement.third_parties import Auditors, Witnesses
+from provenance.judgement.third_parties import Account, Auditors, Witnesses
 from provenance.statements import KINDS
 
 KEY_KINDS = tuple(KINDS)
@@ -43,22 +43,14 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Publisher:
-    """An account whose releases count, from `from_block` to `to_block` (inclusive; None: open).
+class Publisher(Account):
+    """An account whose releases count.
 
     `code_hash` is the Keccak-256 of its code, `0x` and 64 digits, if it is a contract that signs by
     EIP-1271; None if its own key signs.
     """
 
-    address: Address
-    name: str
-    from_block: int = 0
-    to_block: int | None = None
     code_hash: str | None = None
-
-    def covers(self, block: int) -> bool:
-        """Whether a release in this block counts."""
-        return self.from_block <= block and (self.to_block is None or block <= self.to_block)
 
 
 def show_time(moment: datetime.datetime) -> str:

@@ -138,15 +138,16 @@ def _key(reader: Fields) -> Key:
     return key
 
 
+def _account(reader: Fields) -> tuple[Address, str, int, int | None]:
+    """The fields of an `Account`."""
+    first: int = reader.at_least("from_block", 0, 0)
+    address = Address(reader.hexadecimal("address", 20))
+    return address, reader.text("name"), first, reader.at_least("to_block", first, None)
+
+
 def _publisher(reader: Fields) -> Publisher:
-    first = reader.at_least("from_block", 0, 0)
-    publisher = Publisher(
-        Address(reader.hexadecimal("address", 20)),
-        reader.text("name"),
-        first,
-        reader.at_least("to_block", first, None),
-        reader.hexadecimal("code_hash", 32) if reader.has("code_hash") else None,
-    )
+    code_hash = reader.hexadecimal("code_hash", 32) if reader.has("code_hash") else None
+    publisher = Publisher(*_account(reader), code_hash)
     reader.done()
     return publisher
 
@@ -190,13 +191,7 @@ def _auditors(reader: Fields) -> Auditors | None:
 
 
 def _auditor(reader: Fields) -> Auditor:
-    first = reader.at_least("from_block", 0, 0)
-    auditor = Auditor(
-        Address(reader.hexadecimal("address", 20)),
-        reader.text("name"),
-        first,
-        reader.at_least("to_block", first, None),
-    )
+    auditor = Auditor(*_account(reader))
     reader.done()
     return auditor
 

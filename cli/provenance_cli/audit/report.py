@@ -10,7 +10,7 @@ from typing import Any
 from provenance.errors import InputError, ProvenanceError, VerificationError
 from provenance.ids import Word, from_hex, to_hex
 from provenance.layout import read_json
-from provenance.log.audit.attestation import CLASSES
+from provenance.log.audit.agreement import Agreement
 from provenance.log.audit.draw import drawn
 from provenance.text.shown import told
 from provenance_cli.audit.subject import Subject
@@ -30,20 +30,19 @@ class Report:
     root: bytes
     segments: int
     nonce: Word
-    outcomes: Mapping[int, str]
+    outcomes: Mapping[int, Agreement]
     stack: Mapping[str, Any]
 
     @classmethod
     def of(cls, subject: Subject, nonce: Word, found: Mapping[str, Any]) -> Report:
         """Of what was found on a log; `found` is the JSON of a replay."""
-        size = subject.close + 1
         return cls(
             str(subject.records[0].digest),
-            size,
-            subject.root(size),
+            subject.size,
+            subject.root(),
             len(subject.segments),
             nonce,
-            {one["segment"]: one["class"] for one in found["replayed"]},
+            {one["segment"]: Agreement(one["class"]) for one in found["replayed"]},
             found["stack"],
         )
 
@@ -69,7 +68,9 @@ class Report:
         try:
             if value["format"] != FORMAT or not isinstance(value["stack"], dict):
                 raise ValueError(f"not {FORMAT}")
-            outcomes = {_number(one["segment"]): one["class"] for one in value["replayed"]}
+            outcomes = {
+                _number(one["segment"]): Agreement(one["class"]) for one in value["replayed"]
+            }
             report = cls(
                 value["opening"],
                 _number(value["size"]),
@@ -91,13 +92,14 @@ class Report:
 
     def _require_whole(self, path: Path) -> None:
         wanted, count = len(self.outcomes), self.segments
-        if not set(self.outcomes.values()) <= set(CLASSES) or not 1 <= wanted <= count:
+        if not 1 <= wanted <= count:
             raise InputError("not the report of a replay", where=str(path))
-        if sorted(self.outcomes) != drawn(count, wanted, self.nonce):
+        expected = drawn(count, wanted, self.nonce)
+        if sorted(self.outcomes) != expected:
             raise InputError(
                 "report has other segments than its nonce drew",
                 where=str(path),
-                expected=drawn(count, wanted, self.nonce),
+                expected=expected,
                 actual=sorted(self.outcomes),
             )
 
@@ -109,9 +111,9 @@ class Report:
         """
         same = (
             self.opening == str(subject.records[0].digest)
-            and self.size == subject.close + 1
+            and self.size == subject.size
             and self.segments == len(subject.segments)
-            and subject.root(self.size) == self.root
+            and self.root == subject.root()
         )
         if not same:
             raise VerificationError(

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance.errors import Conflict
 from provenance.ids import RunId
 from provenance.judgement.facts import ChainReader, ChainSnapshot
-from provenance.judgement.head_signatures import domain_of
 from provenance.judgement.pinned import final_state
 from provenance.judgement.segment_draw import SegmentDraw, closing_head, segment_draw
 from provenance.judgement.trust import Trust
@@ -18,7 +16,7 @@ from provenance.judgement.trust_file import load_trust
 from provenance.layout import RunFolder
 from provenance.log.audit.about import AuditedLog
 from provenance.log.fold import read_history
-from provenance.log.graph.segments import Segment, segments_of
+from provenance.log.graph.segments import Segment, end_of, segments_of
 from provenance.log.history import History
 from provenance.log.record import Record
 from provenance.log.run_log import run_id_of
@@ -26,7 +24,7 @@ from provenance.log.tree import read_records, require_log
 from provenance.merkle import Tree
 from provenance.settings import Settings
 from provenance.signing import Domain
-from provenance_cli.judge.log_export import domain_of_run
+from provenance_cli.judge.log_export import domain_of_run, require_same_domain
 from provenance_cli.wiring import reader_for
 
 
@@ -65,17 +63,21 @@ class Subject:
     @property
     def close(self) -> int:
         """Index of the record that ends the training."""
-        assert self.history.close is not None, "segments_of refuses a run without it"
-        return self.history.close.index
+        return end_of(self.history)
+
+    @property
+    def size(self) -> int:
+        """Of the log up to and with that record, which auditors sign."""
+        return self.close + 1
 
     @property
     def audited(self) -> AuditedLog:
         """The log as attestations are compared with it; raises as `run_id` and `domain` do."""
-        return AuditedLog.of(self.run_id, self.records, self.close, self.segments, self.domain)
+        return AuditedLog.of(self.run_id, self.records, self.history, self.segments, self.domain)
 
-    def root(self, size: int) -> bytes:
+    def root(self) -> bytes:
         """The root of the log's first `size` records."""
-        return Tree([record.entry for record in self.records[:size]]).root()
+        return Tree([record.entry for record in self.records[: self.size]]).root()
 
 
 @dataclass(frozen=True)
@@ -100,13 +102,7 @@ class OnChain:
         """
         settings = Settings.load()
         believed = load_trust(trust or settings.trust)
-        if subject.domain != domain_of(believed):
-            raise Conflict(
-                "run is of another chain or registry than the trust file",
-                expected=domain_of(believed),
-                actual=subject.domain,
-                hint="name the trust file of its contracts (--trust, PROVENANCE_TRUST)",
-            )
+        require_same_domain(subject.domain, believed)
         reader = reader_for(settings, believed)
         now = datetime.datetime.now(datetime.UTC)
         return cls(believed, reader, final_state(believed, reader, now))

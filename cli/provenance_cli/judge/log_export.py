@@ -163,6 +163,19 @@ def _contract(signer: str, domain: Domain, trust: Trust) -> HeadSignatures | Non
     """
     if not any(p.address == signer and p.code_hash is not None for p in trust.publishers):
         return None
+    require_same_domain(domain, trust)
+    now = datetime.datetime.now(datetime.UTC)
+    snapshot = final_state(trust, reader_for(Settings.load(), trust), now)
+    found = head_signatures(trust, snapshot, Address(signer), snapshot.block.number)
+    return None if found.contract is None else found
+
+
+def require_same_domain(domain: Domain, trust: Trust) -> None:
+    """Check that a run's signatures count where the trust file's contracts are.
+
+    Raises:
+        Conflict: it is of another chain or registry.
+    """
     if domain != domain_of(trust):
         raise Conflict(
             "run is of another chain or registry than the trust file",
@@ -170,10 +183,6 @@ def _contract(signer: str, domain: Domain, trust: Trust) -> HeadSignatures | Non
             actual=domain,
             hint="name the trust file of its contracts (--trust, PROVENANCE_TRUST)",
         )
-    now = datetime.datetime.now(datetime.UTC)
-    snapshot = final_state(trust, reader_for(Settings.load(), trust), now)
-    found = head_signatures(trust, snapshot, Address(signer), snapshot.block.number)
-    return None if found.contract is None else found
 
 
 def domain_of_run(folder: RunFolder) -> Domain:

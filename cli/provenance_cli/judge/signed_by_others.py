@@ -35,8 +35,7 @@ def check_attestations(folder: RunFolder, records: Sequence[Record]) -> list[str
     try:
         history = read_history(records)
         segments = segments_of(history)
-        close = history.close.index if history.close is not None else 0
-        log = AuditedLog.of(run_id_of(folder), records, close, segments, domain_of_run(folder))
+        log = AuditedLog.of(run_id_of(folder), records, history, segments, domain_of_run(folder))
         for number, line in read_lines(path):
             try:
                 log.require_about(_read(line))

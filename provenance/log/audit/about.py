@@ -9,7 +9,8 @@ from provenance.errors import VerificationError
 from provenance.ids import RunId, to_hex
 from provenance.log.audit.attestation import Attestation
 from provenance.log.audit.draw import drawn
-from provenance.log.graph.segments import Segment
+from provenance.log.graph.segments import Segment, end_of
+from provenance.log.history import History
 from provenance.log.record import Record
 from provenance.merkle import Tree
 from provenance.signing import Domain
@@ -19,12 +20,14 @@ from provenance.signing import Domain
 class AuditedLog:
     """The log of one run, whose training has ended, as attestations are compared with it.
 
-    tree: over its records. close: index of `run.close`. domain: where signatures about it count.
+    tree: over its records. size: of them up to and with `run.close`: what comes after the training
+        is not an auditor's subject.
+    domain: where signatures about it count.
     """
 
     run_id: RunId
     tree: Tree
-    close: int
+    size: int
     segments: Sequence[Segment]
     domain: Domain
 
@@ -33,13 +36,13 @@ class AuditedLog:
         cls,
         run_id: RunId,
         records: Sequence[Record],
-        close: int,
+        history: History,
         segments: Sequence[Segment],
         domain: Domain,
     ) -> AuditedLog:
-        """Of a run's records."""
+        """Of a run's records, their history and its segments."""
         tree = Tree([record.entry for record in records])
-        return cls(run_id, tree, close, segments, domain)
+        return cls(run_id, tree, end_of(history) + 1, segments, domain)
 
     def require_about(self, attestation: Attestation) -> None:
         """Check that an attestation (attacker-controlled) is about this log and signed.
@@ -60,10 +63,11 @@ class AuditedLog:
                 actual=audit.segments,
             )
         attestation.require_signed(self.domain)
-        if numbers != drawn(count, len(numbers), audit.nonce):
+        expected = drawn(count, len(numbers), audit.nonce)
+        if numbers != expected:
             raise VerificationError(
                 "attestation is about other segments than its nonce drew",
-                expected=drawn(count, len(numbers), audit.nonce),
+                expected=expected,
                 actual=numbers,
             )
         for one in audit.replayed:
@@ -77,10 +81,10 @@ class AuditedLog:
             raise VerificationError(
                 "attestation is about another run", expected=self.run_id, actual=run_id
             )
-        expected = self.close + 1  # what comes after the training is not the auditor's subject
-        if size != expected or self.tree.root(expected) != root:
+        expected = self.tree.root(self.size)
+        if (size, root) != (self.size, expected):
             raise VerificationError(
                 "attestation is about another log",
-                expected=f"root {to_hex(self.tree.root(expected))} of {expected} records",
+                expected=f"root {to_hex(expected)} of {self.size} records",
                 actual=f"root {to_hex(root)} of {size} records",
             )

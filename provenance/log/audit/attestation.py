@@ -15,6 +15,7 @@ from provenance.digest import sha256
 from provenance.encoding import canonical_json, u64
 from provenance.errors import InputError, ProvenanceError
 from provenance.ids import Address, RunId, Word, from_hex, to_hex
+from provenance.log.audit.agreement import Agreement
 from provenance.log.graph.segments import Segment
 from provenance.signing import Domain, require_signer
 
@@ -24,9 +25,6 @@ _AUDIT_TYPE = (
     b"Segment[] replayed,bytes32 stack,uint64 block,bytes32 blockHash)" + _SEGMENT_TYPE
 )
 _WORD = 32
-EXACT, DIFFERENT = "exact", "different"
-CLASSES = (EXACT, "close", "unknown", DIFFERENT)
-"""How a segment can come out, best first (docs/replay.md)."""
 SEED = Word(bytes(_WORD))
 """Stands for the start of the first segment, which is the run's seed and no record."""
 
@@ -36,16 +34,16 @@ class SegmentWord:
     """What an auditor says of one segment.
 
     number: from 0. start, end: digests of the records of the checkpoints between which it lies.
-    outcome: one of `CLASSES`.
+    outcome: its `Agreement`.
     """
 
     number: int
     start: Word
     end: Word
-    outcome: str
+    outcome: Agreement
 
     @classmethod
-    def of(cls, segment: Segment, outcome: str) -> SegmentWord:
+    def of(cls, segment: Segment, outcome: Agreement) -> SegmentWord:
         """Of a segment as a log has it."""
         start = SEED if segment.start is None else Word(segment.start.record.digest)
         return cls(segment.number, start, Word(segment.ends[-1].record.digest), outcome)
@@ -70,10 +68,8 @@ class SegmentWord:
         Raises:
             InputError, KeyError, TypeError, ValueError: it is something else.
         """
-        if value["class"] not in CLASSES:
-            raise ValueError("no class")
         start, end = Word.parse(value["start"]), Word.parse(value["end"])
-        return cls(_number(value["segment"]), start, end, value["class"])
+        return cls(_number(value["segment"]), start, end, Agreement(value["class"]))
 
     @property
     def _struct(self) -> bytes:
@@ -164,9 +160,9 @@ class Audit:
             from_hex(value["block_hash"], _WORD),
         )
 
-    def worst(self) -> str:
+    def worst(self) -> Agreement:
         """The worst class of any of its segments, at least one."""
-        return max((one.outcome for one in self.replayed), key=CLASSES.index)
+        return Agreement.worst(one.outcome for one in self.replayed)
 
 
 @dataclass(frozen=True)
@@ -211,7 +207,7 @@ class Attestation:
                 raise ValueError(f"not {FORMAT}")
             auditor = Address(to_hex(from_hex(value["auditor"], 20)))
             found = cls(Audit.read(value), auditor, from_hex(value["signature"], 65))
-            found.audit.stack_digest  # noqa: B018 - a stack that cannot be signed is refused here
+            canonical_json(found.audit.stack)  # one that cannot be signed is refused here
         except (ValueError, KeyError, TypeError, AttributeError, ProvenanceError) as error:
             raise InputError("not an attestation", actual=str(error)[:80]) from error
         if not found.audit.replayed:
@@ -236,7 +232,9 @@ _FIELDS = {
 }
 
 
-def words_of(segments: Sequence[Segment], outcomes: Mapping[int, str]) -> tuple[SegmentWord, ...]:
+def words_of(
+    segments: Sequence[Segment], outcomes: Mapping[int, Agreement]
+) -> tuple[SegmentWord, ...]:
     """What is said of each segment, by its number."""
     return tuple(SegmentWord.of(segments[n], outcomes[n]) for n in sorted(outcomes))
 

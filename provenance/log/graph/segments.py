@@ -67,6 +67,20 @@ def is_resumable(checkpoint: Placed) -> bool:
     return str(checkpoint.fields["path"]).rpartition("/")[2].startswith(_SAVED)
 
 
+def end_of(history: History) -> int:
+    """Index of the record `run.close`.
+
+    Raises:
+        NotFound: the training has not ended.
+    """
+    if history.close is None or history.seed is None:
+        raise NotFound(
+            "the run's training has not ended, so it cannot be done again",
+            hint="end it: the same `provenance train` again",
+        )
+    return history.close.index
+
+
 def segments_of(history: History) -> tuple[Segment, ...]:
     """All segments of a run, in order. Together they hold every live batch, once.
 
@@ -75,11 +89,7 @@ def segments_of(history: History) -> tuple[Segment, ...]:
         VerificationError: there is no checkpoint, the last one does not cover the last batch, or
             one is called by another step than its own.
     """
-    if history.close is None or history.seed is None:
-        raise NotFound(
-            "the run's training has not ended, so it cannot be done again",
-            hint="end it: the same `provenance train` again",
-        )
+    end_of(history)
     final = history.final_checkpoint
     found: list[Segment] = []
     start: Placed | None = None

@@ -16,7 +16,8 @@ from provenance.judgement.head_signatures import domain_of
 from provenance.judgement.segment_draw import segment_draw
 from provenance.judgement.third_parties import Auditors
 from provenance.log.audit.about import AuditedLog
-from provenance.log.audit.attestation import CLASSES, DIFFERENT, EXACT, Attestation, Audit
+from provenance.log.audit.agreement import Agreement
+from provenance.log.audit.attestation import Attestation, Audit
 from provenance.log.audit.kept import to_line
 from provenance.log.graph.segments import Segment
 from provenance.log.history import History
@@ -33,7 +34,7 @@ MAX_ATTESTATIONS = 256
 class Audited:
     """What auditors of the trust file signed about a run.
 
-    segments: how many the run has.
+    segments: how many the run has. needed: how many auditors must have found one exact.
     outcomes: of each auditor's name, the worst class of each segment that they trained again.
     covered: the segments that as many auditors as needed found exact.
     drawn_by: the number of the block that drew all that was trained again; None if auditors did.
@@ -42,7 +43,8 @@ class Audited:
     """
 
     segments: int
-    outcomes: Mapping[str, Mapping[int, str]]
+    needed: int
+    outcomes: Mapping[str, Mapping[int, Agreement]]
     covered: frozenset[int]
     drawn_by: int | None
     faults: tuple[str, ...]
@@ -52,7 +54,7 @@ class Audited:
     def by(self) -> Mapping[str, frozenset[int]]:
         """Of each auditor's name, the segments that came out exactly, and never otherwise."""
         return {
-            name: frozenset(number for number, outcome in each.items() if outcome == EXACT)
+            name: frozenset(n for n, outcome in each.items() if outcome == Agreement.EXACT)
             for name, each in self.outcomes.items()
         }
 
@@ -71,34 +73,34 @@ def audited(
     auditors = case.verifier.trust.auditors
     if auditors is None:
         return None
-    close = history.close.index if history.close is not None else 0
     domain = domain_of(case.verifier.trust)
-    about = AuditedLog.of(log.claim.run_id, log.records, close, segments, domain)
-    found = _counting(case, chain, about)
+    about = AuditedLog.of(log.claim.run_id, log.records, history, segments, domain)
+    found = _counting(case, chain, about, auditors)
     if not found:
         return None
     outcomes = _outcomes(found, auditors)
     covered = frozenset(
         segment.number
         for segment in segments
-        if sum(each.get(segment.number) == EXACT for each in outcomes.values()) >= auditors.needed
+        if sum(each.get(segment.number) == Agreement.EXACT for each in outcomes.values())
+        >= auditors.needed
     )
     faults = dict.fromkeys(_faults(found, auditors))
-    different = tuple(words for outcome, words in faults if outcome == DIFFERENT)
+    different = tuple(words for outcome, words in faults if outcome == Agreement.DIFFERENT)
     block = _drawn_by(case, chain, about, found)
     every = tuple(words for _, words in faults)
-    return Audited(len(segments), outcomes, covered, block, every, different)
+    return Audited(len(segments), auditors.needed, outcomes, covered, block, every, different)
 
 
-def _outcomes(found: Sequence[Attestation], auditors: Auditors) -> dict[str, dict[int, str]]:
+def _outcomes(found: Sequence[Attestation], auditors: Auditors) -> dict[str, dict[int, Agreement]]:
     """The worst class of each segment, by the name of the auditor who trained it again."""
-    outcomes: dict[str, dict[int, str]] = {}
+    outcomes: dict[str, dict[int, Agreement]] = {}
     for auditor in auditors.named:
         said = [s for a in found if a.auditor == auditor.address for s in a.audit.replayed]
-        worst: dict[int, str] = {}
+        worst: dict[int, Agreement] = {}
         for one in said:
-            before = worst.get(one.number, EXACT)
-            worst[one.number] = max(before, one.outcome, key=CLASSES.index)
+            before = worst.get(one.number, one.outcome)
+            worst[one.number] = Agreement.worst((before, one.outcome))
         if worst:
             outcomes[auditor.name] = worst
     return outcomes
@@ -106,19 +108,18 @@ def _outcomes(found: Sequence[Attestation], auditors: Auditors) -> dict[str, dic
 
 def _faults(found: Sequence[Attestation], auditors: Auditors) -> Iterator[tuple[str, str]]:
     """The class and the words of each segment that did not come out exactly."""
+    names = {auditor.address: quoted(auditor.name) for auditor in auditors.named}
     for each in found:
-        auditor = auditors.auditor(each.auditor)
-        name = each.auditor if auditor is None else auditor.name
         for one in each.audit.replayed:
-            if one.outcome != EXACT:
-                said = f"segment {one.number} came out {one.outcome} for {quoted(name)}"
+            if one.outcome != Agreement.EXACT:
+                said = f"segment {one.number} came out {one.outcome} for {names[each.auditor]}"
                 yield one.outcome, said
 
 
-def _counting(case: Case, chain: Chain, about: AuditedLog) -> list[Attestation]:
+def _counting(case: Case, chain: Chain, about: AuditedLog, auditors: Auditors) -> list[Attestation]:
     """Attestations at hand that count, each once: by auditors, about this log and its segments."""
     found: dict[bytes, Attestation] = {}
-    for each in islice(_taking_turns(case, about), MAX_ATTESTATIONS):
+    for each in islice(_taking_turns(case, about, auditors), MAX_ATTESTATIONS):
         with suppress(VerificationError):
             about.require_about(each)
             _require_of_chain(case, chain, each.audit)
@@ -126,7 +127,7 @@ def _counting(case: Case, chain: Chain, about: AuditedLog) -> list[Attestation]:
     return list(found.values())
 
 
-def _taking_turns(case: Case, about: AuditedLog) -> Iterator[Attestation]:
+def _taking_turns(case: Case, about: AuditedLog, auditors: Auditors) -> Iterator[Attestation]:
     """Lines in the name of auditors: the first of each folder, then the second of each, and so on.
 
     So a folder of false ones does not keep those of another folder from being checked.
@@ -134,7 +135,7 @@ def _taking_turns(case: Case, about: AuditedLog) -> Iterator[Attestation]:
     folders = list[list[Attestation]]()
     for evidence in case.verifier.source.candidates(about.run_id):
         with suppress(InputError):  # a file that cannot be read adds none
-            folders.append([a for a in evidence.attestations() if _is_by_auditor(case, a)])
+            folders.append([a for a in evidence.attestations() if _is_by(auditors, a)])
     seen = set[bytes]()
     for row in zip_longest(*folders):
         for each in row:
@@ -143,10 +144,9 @@ def _taking_turns(case: Case, about: AuditedLog) -> Iterator[Attestation]:
                 yield each
 
 
-def _is_by_auditor(case: Case, attestation: Attestation) -> bool:
-    """Whether it names an auditor of the trust file, and a block in which this one counts."""
-    auditors = case.verifier.trust.auditors
-    auditor = auditors.auditor(attestation.auditor) if auditors else None
+def _is_by(auditors: Auditors, attestation: Attestation) -> bool:
+    """Whether it names one of these auditors, and a block in which this one counts."""
+    auditor = auditors.auditor(attestation.auditor)
     return auditor is not None and auditor.covers(attestation.audit.block)
 
 
@@ -167,7 +167,7 @@ def _drawn_by(
 ) -> int | None:
     """The block that drew everything that was trained again; None if somebody else drew any."""
     try:
-        draw = segment_draw(case.verifier.reader, chain.snapshot, about.run_id, about.close)
+        draw = segment_draw(case.verifier.reader, chain.snapshot, about.run_id, about.size - 1)
     except NotFound:
         return None
     return draw.block if all(each.audit.nonce == draw.nonce for each in found) else None

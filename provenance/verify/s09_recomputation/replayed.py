@@ -11,8 +11,6 @@ from provenance.errors import (
     AuthError,
     InputError,
     NotFound,
-    ProvenanceError,
-    UnavailableError,
     VerificationError,
 )
 from provenance.judgement.verdict import Grade
@@ -42,7 +40,7 @@ def check_replayed(case: Case, chain: Chain, log: Log, history: History) -> None
         UnavailableError: the chain does not answer.
     """
     segments = _segments(history)
-    said = _audited(case, chain, log, history, segments) if segments else None
+    said = audited(case, chain, log, history, segments) if segments else None
     facts = None
     if said is not None and said.different:
         _fail(case, said)
@@ -53,7 +51,8 @@ def check_replayed(case: Case, chain: Chain, log: Log, history: History) -> None
     else:
         case.notes.unchecked(_ID, _TEXT, _NEEDS)
     if segments:
-        needed = None if case.verifier.trust.auditors is None else _needed(case)
+        auditors = case.verifier.trust.auditors
+        needed = None if auditors is None else auditors.needed
         case.notes.found_training(training_of(segments, needed, facts, said))
 
 
@@ -63,17 +62,6 @@ def _segments(history: History) -> Sequence[Segment]:
         return segments_of(history)
     except (NotFound, VerificationError):
         return ()
-
-
-def _audited(
-    case: Case, chain: Chain, log: Log, history: History, segments: Sequence[Segment]
-) -> Audited | None:
-    try:
-        return audited(case, chain, log, history, segments)
-    except UnavailableError:
-        raise
-    except ProvenanceError:
-        return None
 
 
 def _fail(case: Case, said: Audited) -> None:
@@ -87,14 +75,14 @@ def _fail(case: Case, said: Audited) -> None:
 
 def _note_audit(case: Case, said: Audited) -> None:
     """What auditors found, where this machine did not train again."""
-    notes, how = case.notes, _how(case, said)
+    notes, how = case.notes, _how(said)
     if said.faults:
         needs = "other auditors, or training again (--replay all, with base and dataset)"
         what = f"auditors trained again, and not all came out exactly: {_few(said.faults)}"
         notes.unchecked(_ID, what, needs)
         notes.upgrade("adapter_from", Grade.ANCHORED, "not all that auditors did came out exactly")
     elif not said.covered:
-        needs = f"attestations of {counted(_needed(case), 'auditor')} about the same segments"
+        needs = f"attestations of {counted(said.needed, 'auditor')} about the same segments"
         notes.unchecked(_ID, f"{_TEXT}; auditors signed about segments: {_by(said)}", needs)
     else:
         notes.holds(_ID, f"{how}; nothing was trained here", **_figures(said))
@@ -125,10 +113,10 @@ def _few(faults: Sequence[str]) -> str:
     return "; ".join(faults[:_MOST_FAULTS]) + (f"; and {more} more" if more > 0 else "")
 
 
-def _how(case: Case, said: Audited) -> str:
+def _how(said: Audited) -> str:
     """Who trained how much again, by their word, and the chance that one false segment escaped."""
     whole = counted(said.segments, "segment")
-    needed = f"each by at least {_needed(case)} of the trust file's auditors"
+    needed = f"each by at least {said.needed} of the trust file's auditors"
     signed = f"who signed that each checkpoint at its end has the logged bits ({_by(said)})"
     if len(said.covered) == said.segments:
         return f"the whole training ({whole}) was done again, {needed}, {signed}"
@@ -140,11 +128,6 @@ def _how(case: Case, said: Audited) -> str:
         f"{len(said.covered)} of {whole} of training, {drawn}, were done again, {needed}, "
         f"{signed}; one false segment escapes with a chance of {percent(missed)}"
     )
-
-
-def _needed(case: Case) -> int:
-    auditors = case.verifier.trust.auditors
-    return 0 if auditors is None else auditors.needed
 
 
 def _replay(
@@ -185,7 +168,7 @@ def _note(case: Case, facts: ReplayFacts, said: Audited | None) -> None:
     grade = Grade.RECOMPUTED if facts.replayed == facts.segments else Grade.SAMPLED
     case.notes.upgrade("adapter_from", grade, how)
     if said is not None and said.covered and not said.faults:
-        more, exact = _how(case, said), max(exact, len(said.covered))
+        more, exact = _how(said), max(exact, len(said.covered))
         case.notes.holds(_ID, f"{found}; {more}", **_figures(said))
         if _grade(said).rank > grade.rank:
             case.notes.upgrade("adapter_from", _grade(said), more)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from provenance.ids import RunId, Word
 from provenance.layout import RunFolder
+from provenance.log.audit.agreement import Agreement
 from provenance.log.audit.attestation import Audit, words_of
 from provenance.log.audit.kept import to_line
 from provenance.log.fold import read_history
@@ -23,13 +25,13 @@ from tests.support.core.auditors import MadeAuditor
 AUDITOR = MadeAuditor.make("auditor")
 
 
-def attested(folder: RunFolder, **changes: object) -> bytes:
+def attested(folder: RunFolder, **changes: Any) -> bytes:
     """A line about a run, signed by an auditor."""
     records = read_records(folder.journal)
     segments = segments_of(read_history(records))
     size = [record.type for record in records].index("run.close") + 1
-    outcomes = dict.fromkeys(range(len(segments)), "exact")
-    fields = {
+    outcomes = dict.fromkeys(range(len(segments)), Agreement.EXACT)
+    fields: dict[str, Any] = {
         "run_id": run_id_of(folder),
         "size": size,
         "root": Tree([record.entry for record in records[:size]]).root(),
@@ -40,7 +42,7 @@ def attested(folder: RunFolder, **changes: object) -> bytes:
         "block": 1,
         "block_hash": bytes(32),
     }
-    audit = Audit(**(fields | changes))  # type: ignore[arg-type]
+    audit = Audit(**(fields | changes))
     return to_line(AUDITOR.sign(audit, domain_of_run(folder)))
 
 

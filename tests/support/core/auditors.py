@@ -12,7 +12,8 @@ from eth_account.signers.local import LocalAccount
 from provenance.ids import Address, RunId, Word
 from provenance.judgement.third_parties import Auditor, Auditors
 from provenance.judgement.trust import Trust
-from provenance.log.audit.attestation import EXACT, Attestation, Audit, words_of
+from provenance.log.audit.agreement import Agreement
+from provenance.log.audit.attestation import Attestation, Audit, words_of
 from provenance.log.audit.draw import drawn
 from provenance.log.fold import read_history
 from provenance.log.graph.segments import segments_of
@@ -94,7 +95,7 @@ def audit_of(
         Tree([record.entry for record in log[:size]]).root(),
         len(segments),
         nonce,
-        words_of(segments, {n: (outcomes or {}).get(n, EXACT) for n in numbers}),
+        words_of(segments, {n: Agreement((outcomes or {}).get(n, "exact")) for n in numbers}),
         STACK,
         block.number,
         block.hash,

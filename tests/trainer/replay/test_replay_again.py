@@ -18,6 +18,7 @@ import yaml
 from provenance.dataset.committed import CommittedDataset
 from provenance.errors import InputError, VerificationError
 from provenance.ids import Word
+from provenance.log.audit.agreement import Agreement
 from provenance.log.audit.draw import drawn
 from provenance.log.fold import read_history
 from provenance.log.graph.segments import Segment, joined, segments_of
@@ -28,7 +29,6 @@ from provenance_trainer.config import TrainConfig
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.record.determinism import variables_of
 from provenance_trainer.replay.again import Replayed, Work, replay_segment
-from provenance_trainer.replay.compare import Agreement
 from provenance_trainer.replay.process import Material
 from provenance_trainer.replay.run import reachable, replay_run
 from provenance_trainer.run import lifecycle

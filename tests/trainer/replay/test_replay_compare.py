@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from provenance.digest import sha256
+from provenance.log.audit.agreement import Agreement
 from provenance.log.history import Placed
 from provenance.log.record import Record
 from provenance_trainer.record.checkpoints import CheckpointDigests
 from provenance_trainer.replay.checker import different_of
 from provenance_trainer.replay.compare import (
     BOUND,
-    Agreement,
     Comparison,
     Distance,
     compare,

@@ -15,13 +15,13 @@ from safetensors.numpy import load_file, save_file
 
 from provenance.dataset.committed import CommittedDataset
 from provenance.errors import InputError, NotFound, VerificationError
+from provenance.log.audit.agreement import Agreement
 from provenance.log.graph.segments import Segment, joined, segments_of
 from provenance.log.history import Placed
 from provenance.progress import silent
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.record.checkpoints import checkpoint_digests
 from provenance_trainer.replay.again import Work, replay_segment
-from provenance_trainer.replay.compare import Agreement
 from provenance_trainer.replay.run import reachable
 from tests.support import training as support
 from tests.trainer.replay.test_replay_again import Trained

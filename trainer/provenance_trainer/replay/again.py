@@ -18,6 +18,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from provenance.dataset.committed import CommittedDataset
 from provenance.errors import InputError, NotFound, ProvenanceError, VerificationError
 from provenance.ids import to_hex
+from provenance.log.audit.agreement import Agreement
 from provenance.log.fed import FedFacts
 from provenance.log.graph.folders import base_of, binds_files
 from provenance.log.graph.segments import Segment, is_resumable
@@ -38,7 +39,6 @@ from provenance_trainer.record.checkpoints import (
 from provenance_trainer.record.determinism import stack, threads_of
 from provenance_trainer.record.sampler import CommittedSampler, EpochOrders
 from provenance_trainer.replay.compare import (
-    Agreement,
     Comparison,
     Distance,
     Weights,

@@ -10,6 +10,7 @@ from provenance.digest import Digest, sha256
 from provenance.errors import NotFound, ProvenanceError
 from provenance.ids import Word
 from provenance.layout import RunFolder
+from provenance.log.audit.agreement import Agreement
 from provenance.log.audit.draw import drawn
 from provenance.log.fold import read_history
 from provenance.log.graph.segments import segments_of
@@ -19,7 +20,6 @@ from provenance.progress import Say
 from provenance.text.shown import told
 from provenance.verify.protocols import Difference, ReplayFacts
 from provenance.verify.sources.evidence import FolderSource
-from provenance_trainer.replay.compare import Agreement
 from provenance_trainer.replay.process import Material
 from provenance_trainer.replay.run import Replay, replay_run
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ import torch
 from safetensors.torch import load_file
 
 from provenance.errors import InputError
+from provenance.log.audit.agreement import Agreement
 from provenance.log.history import Placed
 from provenance.text.shown import told
 from provenance_trainer.record.checkpoints import ADAPTER_WEIGHTS, CheckpointDigests
@@ -33,20 +33,6 @@ BOUND = 0.01
 _PARTS = ("weights", "optimizer", "scheduler", "rng")
 
 Weights = Mapping[str, np.ndarray]
-
-
-class Agreement(StrEnum):
-    """The classes of a comparison, the best one first."""
-
-    EXACT = "exact"
-    CLOSE = "close"
-    UNKNOWN = "unknown"
-    DIFFERENT = "different"
-
-    @classmethod
-    def worst(cls, found: list[Agreement]) -> Agreement:
-        """The worst of one or more."""
-        return max(found, key=list(cls).index)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from provenance.errors import InputError, InternalError, VerificationError
 from provenance.ids import Word
+from provenance.log.audit.agreement import Agreement
 from provenance.log.fold import read_history
 from provenance.log.graph.segments import Segment, joined, segments_of
 from provenance.log.history import Placed
@@ -18,7 +19,7 @@ from provenance.text.counted import counted
 from provenance.text.shown import told
 from provenance_trainer.record.checkpoints import folder_of
 from provenance_trainer.replay.again import Replayed
-from provenance_trainer.replay.compare import Agreement, Comparison
+from provenance_trainer.replay.compare import Comparison
 from provenance_trainer.replay.process import Material, Task, replay_apart
 from provenance_trainer.replay.start import PARTS, require_part
 

@@ -190,6 +190,7 @@ def test_many_segments_are_told_a_few_at_once(count: int, rows: int) -> None:
     outcomes = dict.fromkeys(range(count), "exact")
     said = Audited(
         count,
+        1,
         {"Anna": outcomes | {0: "close"}, "Bert": {0: "exact"}},
         frozenset(range(1, count)),
         7,
