@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from provenance_api.app import create_app
-from tests.support.service import StateFactory
+from tests.support.service import StateFactory, serving
 from tests.support.spine import Run
 
 CHROMIUM = (
@@ -132,13 +129,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def site(make_state: StateFactory, honest: Run, hostile: Run, revoked: Run) -> Iterator[str]:
     """The service on a port of its own."""
     state = make_state(honest.folder.root, hostile.folder.root, revoked.folder.root)
-    server = uvicorn.Server(uvicorn.Config(create_app(state), log_level="error"))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with serving(create_app(state)) as url:
+        yield url
 
 
 def paths(*runs: Run) -> list[str]:

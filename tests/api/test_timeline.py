@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
-import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +10,6 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
@@ -28,7 +25,7 @@ from provenance_api.web.texts import ENGLISH, Texts
 from provenance_api.web.timeline import HEIGHT, STANDINGS, TOP, standing, timeline
 from tests.api.test_pages_browser import CHROMIUM, SIZES, Browser
 from tests.api.test_pages_html import Outline
-from tests.support.service import HOSTILE
+from tests.support.service import HOSTILE, serving
 from tests.support.spine import Run
 
 EXACT = {"exact": 1}
@@ -267,13 +264,8 @@ def site() -> Iterator[str]:
     def page(name: str) -> HTMLResponse:
         return HTMLResponse(page_of(ALL[name]))
 
-    server = uvicorn.Server(uvicorn.Config(SecurityHeaders(app), log_level="error"))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with serving(SecurityHeaders(app)) as url:
+        yield url
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
