@@ -1,4 +1,4 @@
-"""Shared pieces: the tiny model, made once, and two threads."""
+"""Shared pieces: the tiny model, made once, and one thread."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from provenance_trainer.model.base import BaseModel, load_base
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _two_threads() -> None:
-    torch.set_num_threads(2)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
