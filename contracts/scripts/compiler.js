@@ -23,6 +23,7 @@ const deployable = [
   "BatchVerifier",
   "DatasetAudits",
   "ModelLedger",
+  "ReplayAttestations",
 ];
 
 /** Names of the Solidity files of a folder, relative to the repository. */

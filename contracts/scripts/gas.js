@@ -74,6 +74,7 @@ export async function measure() {
   await measureChunks(chain, registry, gas, "shared G", false);
   await measureAudits(tools, ledger, datasetId, ROOT, COUNT);
   await measureModels(tools, registry);
+  await measureAttestations(chain, gas);
   return gas;
 }
 
@@ -103,6 +104,15 @@ async function measureLog(registry, gas) {
   gas["setWriter"] = (
     await registry.send("setWriter", [runId, registry.chain.accounts[1], true])
   ).gas;
+}
+
+async function measureAttestations(chain, gas) {
+  const attestations = await chain.deploy(exported("ReplayAttestations"), []);
+  gas["deploy ReplayAttestations"] = attestations.gas;
+  const attest = async (digest) =>
+    (await attestations.send("attest", [text("run"), text(digest)])).gas;
+  gas["attest, first of an auditor about a run"] = await attest("first");
+  gas["attest, another one"] = await attest("second");
 }
 
 async function measureProofs(chain, registry, gas, label, ceremony) {

@@ -18,6 +18,7 @@ ARTIFACTS = {
     "ledger": "ProofLedger",
     "audits": "DatasetAudits",
     "models": "ModelLedger",
+    "attestations": "ReplayAttestations",
 }
 """Solidity name of each contract of `provenance.judgement.facts.CONTRACTS`."""
 

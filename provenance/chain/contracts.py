@@ -13,9 +13,12 @@ from provenance.chain.rpc import Rpc
 from provenance.errors import RejectedError, UnavailableError
 from provenance.ids import Address, DatasetId, KeyId, RunId, to_hex
 from provenance.judgement.facts import (
+    MAX_ATTESTED,
     ZERO_WORD,
     Agreement,
     AnchoringFacts,
+    Attested,
+    AttestedDigest,
     BlockRef,
     ChainIdentity,
     ClaimFacts,
@@ -327,6 +330,25 @@ class Snapshot:
             else int(self._read("models", "anchoringCount", run_id, stage))
         )
 
+    def attested(self, run_id: RunId, auditor: Address) -> Attested:
+        """What an account attested about a run; one call, for at most `MAX_ATTESTED` digests.
+
+        Raises:
+            UnavailableError: the endpoint gives other entries than the contract can have.
+        """
+        if "attestations" not in self._addresses:
+            return Attested()
+        asked = (run_id, checksum_address(auditor), 0, MAX_ATTESTED)
+        v = self._read("attestations", "attestationsOf", *asked)
+        entries = tuple(AttestedDigest(e["digest"], e["blockNumber"]) for e in v["page"])
+        _require_attested(entries, v["total"], self.block.number)
+        return Attested(entries, v["total"])
+
+    def attested_block(self, run_id: RunId, auditor: Address, digest: bytes) -> int:
+        """The block in which an account sent the digest of an attestation; 0 if it did not."""
+        asked = (run_id, checksum_address(auditor), digest)
+        return int(self._read("attestations", "blockOf", *asked))
+
 
 def _model(a: dict[str, Any], p: dict[str, Any]) -> ModelAnchoringFacts:
     base, adapter, merged = (
@@ -368,6 +390,26 @@ def _require_bounded(of_what: str, view: str, total: int, page: Sequence[Any]) -
             where=view,
             expected=f"<= {MAX_CLAIMS}, on pages of {PAGE}",
             actual=f"{total}, a page of {len(page)}",
+            hint="ask another endpoint",
+        )
+
+
+def _require_attested(entries: Sequence[AttestedDigest], total: int, newest: int) -> None:
+    """An attestation that an endpoint leaves out, or gives twice in place of it, would be hidden.
+
+    Raises:
+        UnavailableError: more or fewer entries than there must be, one that stands twice, or blocks
+            that are not in their order, or after the newest one.
+    """
+    expected, different = min(total, MAX_ATTESTED), len({entry.digest for entry in entries})
+    blocks = [entry.block_number for entry in entries]
+    in_order = [*blocks, newest] == sorted([*blocks, newest])
+    if not (len(entries) == different == expected and in_order):
+        raise UnavailableError(
+            "endpoint gives other attestations than the contract can have",
+            where="attestationsOf",
+            expected=f"{expected} different ones, in blocks up to {newest}, in their order",
+            actual=f"{len(entries)}, {different} different ones, in blocks {blocks[:3]}..",
             hint="ask another endpoint",
         )
 

@@ -23,6 +23,9 @@ _NO_CODE = to_hex(keccak(b""))
 DEFAULT_SLOTS = 256  # of the epoch key that `chain deploy` makes unless it is told otherwise
 SMALL_DEPTH = 5  # of the tree of a dataset of up to 16^5 records
 
+_LATER = ("attestations",)
+"""Contracts that deployments of earlier releases lack."""
+
 _Wanted = tuple[str, int | None, int | None]  # kind, slots, depth; None where any will do
 
 
@@ -41,7 +44,8 @@ class DeployedKey:
 class Deployment:
     """Where the contracts are, and which keys they pin.
 
-    `contracts` has every name of CONTRACTS. `block` is the newest block after deploying. `sources`
+    `contracts` has every name of CONTRACTS; `attestations` is missing from deployments of earlier
+    releases. `block` is the newest block after deploying. `sources`
     is the digest of the contracts' sources: another version of them must be deployed anew.
     """
 
@@ -81,6 +85,12 @@ class Deployment:
     def models(self) -> Address:
         """Where ModelLedger is."""
         return self.contracts["models"].address
+
+    @property
+    def attestations(self) -> Address | None:
+        """Where ReplayAttestations is; None in a deployment of an earlier release."""
+        found = self.contracts.get("attestations")
+        return None if found is None else found.address
 
     def key(self, kind: str, slots: int | None = None, depth: int | None = None) -> DeployedKey:
         """The deployed key of a kind; `slots` and `depth` are compared unless None.
@@ -161,6 +171,7 @@ class Deployment:
             contracts = {
                 name: Contract(Address(value.pop(name)), value.pop(f"{name}_code_hash"))
                 for name in CONTRACTS
+                if name not in _LATER or name in value
             }
             return cls(keys=keys, contracts=contracts, **value)
         except (KeyError, TypeError) as error:
@@ -223,6 +234,12 @@ def _deploy(manager: TransactionManager, label: str, code: bytes) -> Address:
     return Address(receipt.contract_address)
 
 
+def _deploy_alone(manager: TransactionManager, label: str, name: str, *args: Any) -> Address:
+    """Deploy a contract that pins no keys."""
+    code = _contract_code(name, args)
+    return _deploy(manager, f"{label}:{keccak(code).hex()}", code)
+
+
 def _contract_code(name: str, args: Sequence[Any]) -> bytes:
     return from_hex(artifact(name)["bytecode"]) + abi_of(name).encode_constructor(args)
 
@@ -240,6 +257,8 @@ def deploy_pinning(
 def _unchanged(old: Deployment, keys: Sequence[DeployedKey]) -> dict[str, Address]:
     """The contracts of a deployment that would pin the same keys again, below the same parent."""
     kept = {"registry": old.registry}
+    if old.attestations is not None:
+        kept["attestations"] = old.attestations
     if _same_keys("ProofLedger", old.keys, keys):
         kept["ledger"] = old.ledger
         if _same_keys("DatasetAudits", old.keys, keys):
@@ -281,14 +300,22 @@ def deploy(
         address = known.get(vk_id) or deploy_key(manager, words)
         deployed.append(DeployedKey(vk_id, address, kind, slots, depth))
     kept = {} if old is None else _unchanged(old, deployed)
-    registry_code = _contract_code("ProvenanceRegistry", [NO_ADDRESS])
-    registry = kept.get("registry") or _deploy(
-        manager, f"registry:{keccak(registry_code).hex()}", registry_code
+    registry = kept.get("registry") or _deploy_alone(
+        manager, "registry", "ProvenanceRegistry", NO_ADDRESS
     )
     ledger = kept.get("ledger") or deploy_pinning(manager, "ProofLedger", registry, deployed)
     audits = kept.get("audits") or deploy_pinning(manager, "DatasetAudits", ledger, deployed)
     models = kept.get("models") or deploy_pinning(manager, "ModelLedger", registry, deployed)
-    addresses = {"registry": registry, "ledger": ledger, "audits": audits, "models": models}
+    attestations = kept.get("attestations") or _deploy_alone(
+        manager, "attestations", "ReplayAttestations"
+    )
+    addresses = {
+        "registry": registry,
+        "ledger": ledger,
+        "audits": audits,
+        "models": models,
+        "attestations": attestations,
+    }
     return Deployment(
         chain_id=rpc.chain_id(),
         genesis=to_hex(rpc.block(0).hash),

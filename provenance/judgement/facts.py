@@ -13,9 +13,11 @@ from typing import Protocol
 from provenance.ids import Address, DatasetId, KeyId, RunId
 
 ZERO_WORD = bytes(32)
-CONTRACTS = ("registry", "ledger", "audits", "models")
+CONTRACTS = ("registry", "ledger", "audits", "models", "attestations")
 """The contracts by the names that trust file and deployment file give them. Every chain has the
-first two; `audits` and `models` may be missing."""
+first two; the others may be missing."""
+MAX_ATTESTED = 64
+"""How many digests of one account about one run are read, the first ones."""
 
 
 @dataclass(frozen=True)
@@ -207,11 +209,31 @@ class SignerRevocation:
     reason: str
 
 
+@dataclass(frozen=True)
+class AttestedDigest:
+    """The digest of an attestation, and the block in which its auditor sent it."""
+
+    digest: bytes
+    block_number: int
+
+
+@dataclass(frozen=True)
+class Attested:
+    """What an account attested about a run: the first `MAX_ATTESTED` digests in their order.
+
+    `total` is how many there are, no fewer than `entries`. No block is before that of the entry
+    before it.
+    """
+
+    entries: tuple[AttestedDigest, ...] = ()
+    total: int = 0
+
+
 class ChainSnapshot(Protocol):
     """The contracts' state at one block; None stands for what does not exist.
 
     A contract that the trust file does not name is not asked: then no dataset counts as sorted, no
-    record as shown, and no model as anchored.
+    record as shown, no model as anchored, and nothing as attested.
 
     Raises (every method): UnavailableError if the chain does not answer, or answers with bytes that
     cannot be the contract's.
@@ -300,6 +322,10 @@ class ChainSnapshot(Protocol):
 
     def model_anchoring_count(self, run_id: RunId, stage: int) -> int:
         """Anchorings of a stage so far, void ones included."""
+        ...
+
+    def attested(self, run_id: RunId, auditor: Address) -> Attested:
+        """What an account attested about a run, all of it sent up to this block."""
         ...
 
 

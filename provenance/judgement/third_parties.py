@@ -67,7 +67,9 @@ class Account:
 class Auditor(Account):
     """An account whose word about training again counts.
 
-    That it was given in a block of these is the auditor's own word.
+    Where a trust file names the contract of attestations, the chain says in which block the word
+    was given, and the account may be a contract: that it sent the word is enough, and its code is
+    not looked at. Else the block is the auditor's own word, and only an account's key can sign.
     """
 
 

@@ -241,7 +241,8 @@ def test_the_trust_page_names_every_key(job: Job) -> None:
     auditor = {"address": "0x" + "0a" * 20, "name": "a", "from_block": 1, "to_block": 9}
     full["auditors"] = {"needed": 1, "named": [auditor]}
     full["publishers"][0] |= {"to_block": 9, "code_hash": full["contracts"]["ledger"]["code_hash"]}
-    full["contracts"] |= {name: dict(full["contracts"]["ledger"]) for name in ("audits", "models")}
+    more = ("audits", "models", "attestations")
+    full["contracts"] |= {name: dict(full["contracts"]["ledger"]) for name in more}
     # it parses, so these keys exist and no others are needed
     assert parse_trust(yaml.safe_dump(full).encode()).confirmations == 12
     assert shown == paths(full)

@@ -14,8 +14,11 @@ from provenance.encoding import release_entry
 from provenance.errors import RejectedError, UnavailableError, VerificationError
 from provenance.ids import Address, RunId
 from provenance.judgement.facts import (
+    MAX_ATTESTED,
     ZERO_WORD,
     AnchoringFacts,
+    Attested,
+    AttestedDigest,
     BlockRef,
     ChainIdentity,
     ClaimFacts,
@@ -68,6 +71,8 @@ class MemoryChain:
         default_factory=list
     )
 
+    attested: list[tuple[bytes, str, AttestedDigest]] = field(default_factory=list)
+
     # Reading
 
     def _answer(self) -> None:
@@ -101,6 +106,14 @@ class MemoryChain:
 
     def mine(self, blocks: int = 1) -> int:
         self.block_number += blocks
+        return self.block_number
+
+    def attest(self, auditor: str, run_id: bytes, digest: bytes) -> int:
+        """Send the digest of an attestation; returns the block."""
+        before = [e.digest for r, a, e in self.attested if (r, a) == (run_id, auditor)]
+        require(digest != ZERO_WORD, "ZeroDigest")
+        require(digest not in before, "AlreadyAttested")
+        self.attested.append((run_id, auditor, AttestedDigest(digest, self.mine())))
         return self.block_number
 
     def open_run(self, owner: str, preregistration: bytes, dataset_id: bytes) -> bytes:
@@ -452,3 +465,11 @@ class MemorySnapshot:
             (r, g) == (run_id, stage) and s[0][0] <= self.block.number
             for r, g, _, s in self.chain.models
         )
+
+    def attested(self, run_id: bytes, auditor: str) -> Attested:
+        found = [
+            e
+            for r, a, e in self.chain.attested
+            if (r, a) == (run_id, auditor) and e.block_number <= self.block.number
+        ]
+        return Attested(tuple(found[:MAX_ATTESTED]), len(found))

@@ -38,6 +38,7 @@ TESTS = {
     "ProofLedger": ("ledger/*",),
     "DatasetAudits": ("ledger/Dataset*", "ledger/*"),
     "ModelLedger": ("models/*",),
+    "ReplayAttestations": ("attestations/*",),
     "ProvenanceRegistry": ("registry/*",),
     "BatchVerifier": ("groth16/BatchVerifier", "groth16/*"),
     "": (),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from provenance_cli.audit.anchor import anchor
 from provenance_cli.audit.draw import draw
 from provenance_cli.audit.listing import list_
 from provenance_cli.audit.replay import replay
@@ -15,6 +16,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Train segments of a run again, and sign what came out.",
 )
-for command in (draw, replay, sign, submit):
+for command in (draw, replay, sign, anchor, submit):
     app.command()(command)
 app.command("list")(list_)

@@ -22,15 +22,16 @@ def submit(
 ) -> None:
     """Check attestations against RUN's log, and put them beside its evidence.
 
-    Each must be signed by the key it names, and be about this log and its segments. Whether its
-    auditor is believed, whoever verifies says. All are checked before the first is kept.
+    Each must be signed by the key it names, and be about this log and its segments. One without a
+    signature is by a contract, and counts if that sent its digest to the chain. Whether its auditor
+    is believed, whoever verifies says. All are checked before the first is kept.
     """
     subject = Subject.read(run)
     found = read_attestations(attestations)
     log = subject.audited
     for number, each in enumerate(found, 1):
         try:
-            log.require_about(each)
+            log.require_line(each)
         except VerificationError as error:
             error.where = f"{attestations} line {number}"
             raise

@@ -46,7 +46,7 @@ from provenance_cli.setup.keeping import (
 from provenance_zk.prover.client import find_binary
 
 PASSWORD_BYTES = 24
-CONTRACTS_GAS, KEY_GAS = 20_700_000, 330_000  # of all contracts, and of storing one key
+CONTRACTS_GAS, KEY_GAS = 21_100_000, 330_000  # of all contracts, and of storing one key
 # Seconds to make an epoch key, and a tree key, by slots; then of any other key.
 _SETUP_S = {256: 1.0, 4_096: 6.0, 20_480: 16.0, 86_016: 60.0, 344_064: 215.0}
 _TREE_S = {256: 3.0, 4_096: 40.0}
@@ -113,7 +113,7 @@ class InitJob:
             *configuration,
             Task("chain", self._chain_runs, self._start_chain),
             Task("proving keys", self._has_keys, self._make_keys, setup),
-            Task("contracts", self._is_deployed, self._deploy, Estimate(keys + 4, gas, 3.0)),
+            Task("contracts", self._is_deployed, self._deploy, Estimate(keys + 5, gas, 3.0)),
             Task("trust file", self._is_trusted, self._write_trust),
         ]
 
@@ -134,6 +134,7 @@ class InitJob:
             "ledger": deployment.ledger,
             "audits": deployment.audits,
             "models": deployment.models,
+            "attestations": deployment.attestations,
             "trust": str(self._trust),
         }
 

@@ -20,6 +20,7 @@ from provenance.settings import Settings
 from provenance_cli.judge.signed_by_others import (
     check_attestations,
     check_cosignatures,
+    check_sent,
     run_id_in,
 )
 from provenance_cli.options import Json
@@ -58,7 +59,7 @@ def fsck(
     wrong, strangers = check_cosignatures(folder, records)
     problems += wrong + check_attestations(folder, records)
     if not offline:
-        problems += _check_chain(records)
+        problems += _check_chain(records) + check_sent(folder, records)
     if database is not None:
         problems += _check_database(folder, database, rebuild)
     value = {

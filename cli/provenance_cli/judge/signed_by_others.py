@@ -1,12 +1,18 @@
-"""What `fsck` says of files that others signed: witnesses' cosignatures, auditors' attestations."""
+"""What others signed or sent: witnesses' cosignatures, auditors' attestations."""
 
 from __future__ import annotations
 
+import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from provenance.errors import InputError, ProvenanceError, VerificationError
-from provenance.ids import RunId, to_hex
+from provenance.ids import Address, RunId, to_hex
+from provenance.judgement.head_signatures import domain_of
+from provenance.judgement.pinned import final_state
+from provenance.judgement.third_parties import Auditors
 from provenance.judgement.trust_file import load_trust
 from provenance.layout import RunFolder
 from provenance.log.audit.about import AuditedLog
@@ -23,7 +29,52 @@ from provenance.merkle import Tree
 from provenance.settings import Settings
 from provenance.signing import Domain
 from provenance.text.shown import visible
+from provenance.verify.s09_recomputation.sent import Sent
 from provenance_cli.judge.log_export import domain_of_run
+from provenance_cli.wiring import reader_for
+
+
+@dataclass(frozen=True)
+class SentWord:
+    """By the newest final block, as a verifier with this trust file sees it."""
+
+    log: AuditedLog
+    auditors: Auditors
+    sent: Sent
+
+    @classmethod
+    def of(cls, log: AuditedLog, trust: Path | None) -> SentWord | None:
+        """None if there is no trust file, or it names no auditors, no contract of attestations, or
+        another chain or registry than the log's.
+
+        Args:
+            trust: the trust file; None for that of the settings.
+
+        Raises:
+            UnavailableError: the chain does not answer, or is not the pinned one.
+            ConfigError: the trust file cannot be read.
+        """
+        settings = Settings.load()
+        path = trust or settings.trust
+        believed = None if path is None else load_trust(path)
+        if believed is None or believed.auditors is None:
+            return None
+        if "attestations" not in believed.contracts or domain_of(believed) != log.domain:
+            return None
+        now = datetime.datetime.now(datetime.UTC)
+        snapshot = final_state(believed, reader_for(settings, believed), now)
+        return cls(log, believed.auditors, Sent.of(snapshot, log, believed.auditors))
+
+    def block_of(self, line: Attestation) -> int | None:
+        """The block in which a line's auditor sent it; None if it did not, or nobody was asked."""
+        return self.sent.blocks.get((line.auditor, line.audit.digest(self.log.domain)))
+
+    def missing(self, lines: Iterable[Attestation]) -> Sequence[str]:
+        """Who sent what is not among these lines, in words."""
+        found: dict[Address, str] = self.sent.missing(
+            self.sent.at_hand(lines, self.log), self.auditors
+        )
+        return list(found.values())
 
 
 def check_attestations(folder: RunFolder, records: Sequence[Record]) -> list[str]:
@@ -33,17 +84,38 @@ def check_attestations(folder: RunFolder, records: Sequence[Record]) -> list[str
         return []
     problems = list[str]()
     try:
-        history = read_history(records)
-        segments = segments_of(history)
-        log = AuditedLog.of(run_id_of(folder), records, history, segments, domain_of_run(folder))
+        log = _audited_log(folder, records)
         for number, line in read_lines(path):
             try:
-                log.require_about(_read(line))
+                log.require_line(_read(line))
             except ProvenanceError as error:
                 problems.append(f"attestations.jsonl line {number}: {error}")
     except ProvenanceError as error:
         problems.append(f"attestations.jsonl cannot be checked: {error}")
     return problems
+
+
+def check_sent(folder: RunFolder, records: Sequence[Record]) -> list[str]:
+    """Which of the trust file's auditors sent an attestation to the chain that is not at hand.
+
+    Raises:
+        UnavailableError: the chain does not answer.
+    """
+    path = folder.attestations
+    try:
+        log = _audited_log(folder, records)
+        lines = [line for _, line in read_lines(path)] if os.path.lexists(path) else []
+    except ProvenanceError:
+        return []  # nothing was registered, or has ended; what is damaged, other checks tell
+    word = SentWord.of(log, None)
+    missing = word.missing(a for a in lines if isinstance(a, Attestation)) if word else ()
+    return [f"attestations.jsonl: {words}" for words in missing]
+
+
+def _audited_log(folder: RunFolder, records: Sequence[Record]) -> AuditedLog:
+    history = read_history(records)
+    segments = segments_of(history)
+    return AuditedLog.of(run_id_of(folder), records, history, segments, domain_of_run(folder))
 
 
 def _read(line: Attestation | InputError) -> Attestation:

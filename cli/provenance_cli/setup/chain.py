@@ -152,6 +152,7 @@ def deploy(
         "ledger": deployment.ledger,
         "audits": deployment.audits,
         "models": deployment.models,
+        "attestations": deployment.attestations,
         "chain_id": deployment.chain_id,
         "keys": [k.vk_id for k in deployment.keys],
     }
@@ -159,5 +160,6 @@ def deploy(
         value,
         json,
         f"registry {deployment.registry}\nledger   {deployment.ledger}\n"
-        f"audits   {deployment.audits}\nmodels   {deployment.models}",
+        f"audits   {deployment.audits}\nmodels   {deployment.models}\n"
+        f"attestations {deployment.attestations}",
     )

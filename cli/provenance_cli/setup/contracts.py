@@ -142,11 +142,13 @@ def compare(compiled: Mapping[str, Any], rpc: Rpc, addresses: Addresses) -> dict
     Args:
         compiled: the compiler's output of each contract by its name.
         rpc: the endpoint, whose answers are attacker-controlled.
-        addresses: where the contracts are.
+        addresses: where the contracts are. A deployment of an earlier release has fewer, and what
+            it lacks is not compared.
     """
     found = {
         name: match(compiled[name], rpc.code(addresses[contract]))
         for contract, name in ARTIFACTS.items()
+        if contract in addresses
     }
     snapshot = Reader(rpc, addresses).latest()
     for contract in ("ledger", "models"):
@@ -160,8 +162,8 @@ def compare(compiled: Mapping[str, Any], rpc: Rpc, addresses: Addresses) -> dict
 @app.command()
 def verify(json: Json = False) -> None:
     """Compile the contracts, and compare each with the code on chain: registry,
-    proof ledger, dataset audits, model ledger, and the batch verifier of each
-    ledger.
+    proof ledger, dataset audits, model ledger, replay attestations, and the batch
+    verifier of each ledger.
 
     `match` means equal but for the metadata hash, `exact_match` equal with it.
     Exit code 1: one contract is neither.

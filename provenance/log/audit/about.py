@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from provenance.errors import VerificationError
 from provenance.ids import RunId, to_hex
-from provenance.log.audit.attestation import Attestation
+from provenance.log.audit.attestation import Attestation, Audit
 from provenance.log.audit.draw import drawn
 from provenance.log.graph.segments import Segment, end_of
 from provenance.log.history import History
@@ -53,7 +53,34 @@ class AuditedLog:
             VerificationError: about another run, log or checkpoint, not whole, or not signed by the
                 key that it names.
         """
-        audit = attestation.audit
+        self._require_size(attestation.audit)
+        attestation.require_signed(self.domain)
+        self._require_whole(attestation.audit)
+
+    def require_line(self, attestation: Attestation) -> None:
+        """Check a line to be kept: as `require_about`, unless nothing is signed in it.
+
+        A contract cannot sign: that it sent the digest to the chain makes such a line its word.
+
+        Raises:
+            VerificationError: as `require_about`.
+        """
+        if attestation.signature:
+            self.require_about(attestation)
+        else:
+            self.require_said(attestation.audit)
+
+    def require_said(self, audit: Audit) -> None:
+        """Check the same of what an account is known to have said in another way than by a key.
+
+        Raises:
+            VerificationError: as `require_about`.
+        """
+        self._require_size(audit)
+        self._require_whole(audit)
+
+    def _require_size(self, audit: Audit) -> None:
+        """What costs nothing, however much is planted."""
         self._require_log(audit.run_id, audit.size, audit.root)
         numbers, count = [one.number for one in audit.replayed], len(self.segments)
         if audit.segments != count or len(numbers) > count:
@@ -62,7 +89,9 @@ class AuditedLog:
                 expected=count,
                 actual=audit.segments,
             )
-        attestation.require_signed(self.domain)
+
+    def _require_whole(self, audit: Audit) -> None:
+        numbers, count = [one.number for one in audit.replayed], len(self.segments)
         expected = drawn(count, len(numbers), audit.nonce)
         if numbers != expected:
             raise VerificationError(

@@ -24,7 +24,7 @@ _AUDIT_TYPE = (
     b"Audit(bytes32 runId,uint64 size,bytes32 root,uint64 segments,bytes32 nonce,"
     b"Segment[] replayed,bytes32 stack,uint64 block,bytes32 blockHash)" + _SEGMENT_TYPE
 )
-_WORD = 32
+_WORD, _SIGNATURE = 32, 65
 SEED = Word(bytes(_WORD))
 """Stands for the start of the first segment, which is the run's seed and no record."""
 
@@ -167,7 +167,10 @@ class Audit:
 
 @dataclass(frozen=True)
 class Attestation:
-    """An audit, who is said to have signed it, and the 65-byte signature."""
+    """An audit, who is said to have signed it, and the signature.
+
+    signature: 65 bytes; empty where no key signed, but a contract sends the digest.
+    """
 
     audit: Audit
     auditor: Address
@@ -206,7 +209,10 @@ class Attestation:
             if not isinstance(value, dict) or value.keys() != _FIELDS or value["format"] != FORMAT:
                 raise ValueError(f"not {FORMAT}")
             auditor = Address(to_hex(from_hex(value["auditor"], 20)))
-            found = cls(Audit.read(value), auditor, from_hex(value["signature"], 65))
+            signature = from_hex(value["signature"])
+            if len(signature) not in (0, _SIGNATURE):
+                raise ValueError(f"a signature of {len(signature)} bytes")
+            found = cls(Audit.read(value), auditor, signature)
             canonical_json(found.audit.stack)  # one that cannot be signed is refused here
         except (ValueError, KeyError, TypeError, AttributeError, ProvenanceError) as error:
             raise InputError("not an attestation", actual=str(error)[:80]) from error

@@ -6,18 +6,20 @@ and whatever else is planted beside them say nothing, and accuse nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 
 from provenance.errors import InputError, NotFound, VerificationError
+from provenance.ids import Address
 from provenance.judgement.head_signatures import domain_of
 from provenance.judgement.segment_draw import segment_draw
 from provenance.judgement.third_parties import Auditors
+from provenance.judgement.trust import Trust
 from provenance.log.audit.about import AuditedLog
 from provenance.log.audit.agreement import Agreement
-from provenance.log.audit.attestation import Attestation, Audit
+from provenance.log.audit.attestation import Attestation, Audit, SegmentWord
 from provenance.log.audit.kept import to_line
 from provenance.log.graph.segments import Segment
 from provenance.log.history import History
@@ -25,6 +27,7 @@ from provenance.text.shown import quoted
 from provenance.verify.case import Case
 from provenance.verify.s02_chain import Chain
 from provenance.verify.s04_log import Log
+from provenance.verify.s09_recomputation.sent import Sent
 
 MAX_ATTESTATIONS = 256
 """How many are checked, of all folders by turns."""
@@ -40,6 +43,9 @@ class Audited:
     drawn_by: the number of the block that drew all that was trained again; None if auditors did.
     faults: what came out otherwise, in words.
     different: those of them that came out `different`.
+    on_chain: whether the chain says who said this and when, and that nothing was kept back.
+    missing: who sent more to the chain than is at hand, in words. Of what they say only that
+        something came out otherwise counts.
     """
 
     segments: int
@@ -49,6 +55,13 @@ class Audited:
     drawn_by: int | None
     faults: tuple[str, ...]
     different: tuple[str, ...]
+    on_chain: bool = False
+    missing: tuple[str, ...] = ()
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why what is covered does not count as done again, in words."""
+        return (*self.missing, *self.faults)
 
     @property
     def by(self) -> Mapping[str, frozenset[int]]:
@@ -62,7 +75,9 @@ class Audited:
 def audited(
     case: Case, chain: Chain, log: Log, history: History, segments: Sequence[Segment]
 ) -> Audited | None:
-    """What counts; None if the trust file names no auditors, or none of them signed anything.
+    """What counts; None if the trust file names no auditors, or nothing of theirs does.
+
+    Where it names the contract of attestations, what they sent to it counts, and nothing else.
 
     Args:
         history: that of the log. segments: all of the run, at least one.
@@ -75,10 +90,15 @@ def audited(
         return None
     domain = domain_of(case.verifier.trust)
     about = AuditedLog.of(log.claim.run_id, log.records, history, segments, domain)
-    found = _counting(case, chain, about, auditors)
-    if not found:
+    sent = sends_word(case.verifier.trust)
+    found, missing = (
+        _sent(case, chain, about, auditors)
+        if sent
+        else (_counting(case, chain, about, auditors), dict[Address, str]())
+    )
+    if not found and not missing:
         return None
-    outcomes = _outcomes(found, auditors)
+    outcomes = _outcomes(_believed(found, missing), auditors)
     covered = frozenset(
         segment.number
         for segment in segments
@@ -89,21 +109,53 @@ def audited(
     different = tuple(words for outcome, words in faults if outcome == Agreement.DIFFERENT)
     block = _drawn_by(case, chain, about, found)
     every = tuple(words for _, words in faults)
-    return Audited(len(segments), auditors.needed, outcomes, covered, block, every, different)
+    return Audited(
+        len(segments),
+        auditors.needed,
+        outcomes,
+        covered,
+        block,
+        every,
+        different,
+        sent,
+        tuple(missing.values()),
+    )
 
 
-def _outcomes(found: Sequence[Attestation], auditors: Auditors) -> dict[str, dict[int, Agreement]]:
+def sends_word(trust: Trust) -> bool:
+    """Whether the word of auditors counts only if they sent it to the chain."""
+    return "attestations" in trust.contracts
+
+
+def _sent(
+    case: Case, chain: Chain, about: AuditedLog, auditors: Auditors
+) -> tuple[list[Attestation], dict[Address, str]]:
+    """Attestations that count by the chain, and who sent others that are not at hand."""
+    sent = Sent.of(chain.snapshot, about, auditors)
+    lines = (line for folder in _folders(case, about, auditors) for line in folder)
+    at_hand = sent.at_hand(lines, about)
+    return sent.counting(chain.snapshot, at_hand, about), sent.missing(at_hand, auditors)
+
+
+def _believed(
+    found: Sequence[Attestation], missing: Container[Address]
+) -> Iterator[tuple[Address, SegmentWord]]:
+    """What auditors say of segments. Of one who said more than is at hand, nothing good."""
+    for each in found:
+        for one in each.audit.replayed:
+            if each.auditor not in missing or one.outcome != Agreement.EXACT:
+                yield each.auditor, one
+
+
+def _outcomes(
+    said: Iterable[tuple[Address, SegmentWord]], auditors: Auditors
+) -> dict[str, dict[int, Agreement]]:
     """The worst class of each segment, by the name of the auditor who trained it again."""
-    outcomes: dict[str, dict[int, Agreement]] = {}
-    for auditor in auditors.named:
-        said = [s for a in found if a.auditor == auditor.address for s in a.audit.replayed]
-        worst: dict[int, Agreement] = {}
-        for one in said:
-            before = worst.get(one.number, one.outcome)
-            worst[one.number] = Agreement.worst((before, one.outcome))
-        if worst:
-            outcomes[auditor.name] = worst
-    return outcomes
+    worst: dict[Address, dict[int, Agreement]] = {a.address: {} for a in auditors.named}
+    for address, one in said:
+        before = worst[address].get(one.number, one.outcome)
+        worst[address][one.number] = Agreement.worst((before, one.outcome))
+    return {a.name: worst[a.address] for a in auditors.named if worst[a.address]}
 
 
 def _faults(found: Sequence[Attestation], auditors: Auditors) -> Iterator[tuple[str, str]]:
@@ -132,20 +184,25 @@ def _taking_turns(case: Case, about: AuditedLog, auditors: Auditors) -> Iterator
 
     So a folder of false ones does not keep those of another folder from being checked.
     """
-    folders = list[list[Attestation]]()
-    for evidence in case.verifier.source.candidates(about.run_id):
-        with suppress(InputError):  # a file that cannot be read adds none
-            folders.append([a for a in evidence.attestations() if _is_by(auditors, a)])
+    folders = _folders(case, about, auditors)
     seen = set[bytes]()
-    for row in zip_longest(*folders):
+    for row in zip_longest(*([a for a in f if _is_in_time(auditors, a)] for f in folders)):
         for each in row:
             if each is not None and (line := to_line(each)) not in seen:
                 seen.add(line)
                 yield each
 
 
-def _is_by(auditors: Auditors, attestation: Attestation) -> bool:
-    """Whether it names one of these auditors, and a block in which this one counts."""
+def _folders(case: Case, about: AuditedLog, auditors: Auditors) -> Iterator[list[Attestation]]:
+    """The lines of each folder that name one of these auditors."""
+    for evidence in case.verifier.source.candidates(about.run_id):
+        with suppress(InputError):  # a file that cannot be read adds none
+            lines = evidence.attestations()
+            yield [a for a in lines if auditors.auditor(a.auditor) is not None]
+
+
+def _is_in_time(auditors: Auditors, attestation: Attestation) -> bool:
+    """Whether it names a block in which its auditor, one of these, counts."""
     auditor = auditors.auditor(attestation.auditor)
     return auditor is not None and auditor.covers(attestation.audit.block)
 
@@ -166,6 +223,8 @@ def _drawn_by(
     case: Case, chain: Chain, about: AuditedLog, found: Sequence[Attestation]
 ) -> int | None:
     """The block that drew everything that was trained again; None if somebody else drew any."""
+    if not found:
+        return None
     try:
         draw = segment_draw(case.verifier.reader, chain.snapshot, about.run_id, about.size - 1)
     except NotFound:

@@ -13,6 +13,7 @@ from provenance.errors import (
     NotFound,
     VerificationError,
 )
+from provenance.judgement.trust import Trust
 from provenance.judgement.verdict import Grade
 from provenance.log.graph.segments import Segment, segments_of
 from provenance.log.history import History
@@ -22,11 +23,13 @@ from provenance.verify.case import Case
 from provenance.verify.protocols import ReplayFacts, TrainingReplayer
 from provenance.verify.s02_chain import Chain
 from provenance.verify.s04_log import Log
-from provenance.verify.s09_recomputation.audited import Audited, audited
+from provenance.verify.s09_recomputation.audited import Audited, audited, sends_word
 from provenance.verify.s09_recomputation.stretches import training_of
 
 _ID, _TEXT = "training.replayed", "training again from the batches makes the logged checkpoints"
 _NEEDS = "training again (--replay all, with base and dataset)"
+_LINES = "their lines in attestations.jsonl (ask the auditor, then provenance audit submit)"
+_SENT = "the word of auditors that they sent to the chain (provenance audit anchor), or "
 _ELSEWHERE = "training again ended elsewhere"
 _MOST_FAULTS = 3
 
@@ -49,7 +52,7 @@ def check_replayed(case: Case, chain: Chain, log: Log, history: History) -> None
     elif said is not None:
         _note_audit(case, said)
     else:
-        case.notes.unchecked(_ID, _TEXT, _NEEDS)
+        case.notes.unchecked(_ID, _TEXT, _needs(case.verifier.trust))
     if segments:
         auditors = case.verifier.trust.auditors
         needed = None if auditors is None else auditors.needed
@@ -64,6 +67,10 @@ def _segments(history: History) -> Sequence[Segment]:
         return ()
 
 
+def _needs(trust: Trust) -> str:
+    return (_SENT if trust.auditors is not None and sends_word(trust) else "") + _NEEDS
+
+
 def _fail(case: Case, said: Audited) -> None:
     error = VerificationError(
         "an auditor of the trust file trained again, and got another checkpoint than the log has: "
@@ -76,7 +83,11 @@ def _fail(case: Case, said: Audited) -> None:
 def _note_audit(case: Case, said: Audited) -> None:
     """What auditors found, where this machine did not train again."""
     notes, how = case.notes, _how(said)
-    if said.faults:
+    if said.missing:
+        what = f"not all that auditors sent to the chain is at hand: {_few(said.doubts)}"
+        notes.unchecked(_ID, what, _LINES)
+        notes.upgrade("adapter_from", Grade.ANCHORED, "not all that auditors said is at hand")
+    elif said.faults:
         needs = "other auditors, or training again (--replay all, with base and dataset)"
         what = f"auditors trained again, and not all came out exactly: {_few(said.faults)}"
         notes.unchecked(_ID, what, needs)
@@ -117,7 +128,10 @@ def _how(said: Audited) -> str:
     """Who trained how much again, by their word, and the chance that one false segment escaped."""
     whole = counted(said.segments, "segment")
     needed = f"each by at least {said.needed} of the trust file's auditors"
-    signed = f"who signed that each checkpoint at its end has the logged bits ({_by(said)})"
+    what = f"that each checkpoint at its end has the logged bits ({_by(said)})"
+    signed = f"who signed {what}; what else they signed is not known, for none of it is on chain"
+    if said.on_chain:
+        signed = f"who told the chain {what}; all that they told it about this run is at hand"
     if len(said.covered) == said.segments:
         return f"the whole training ({whole}) was done again, {needed}, {signed}"
     drawn = "which the auditors drew"
@@ -139,7 +153,7 @@ def _replay(
     except (NotFound, InputError, AuthError) as error:
         # What the caller has is not all there, or cannot be used: that says nothing about the run.
         case.notes.unchecked(_ID, _TEXT, str(error))
-        if said is not None and said.covered and not said.faults:
+        if said is not None and said.covered and not said.doubts:
             _note_audit(case, said)
     except VerificationError as error:
         case.notes.fails(_ID, error)
@@ -167,13 +181,13 @@ def _note(case: Case, facts: ReplayFacts, said: Audited | None) -> None:
     found = f"{how}: each checkpoint at its end has the logged bits"
     grade = Grade.RECOMPUTED if facts.replayed == facts.segments else Grade.SAMPLED
     case.notes.upgrade("adapter_from", grade, how)
-    if said is not None and said.covered and not said.faults:
+    if said is not None and said.covered and not said.doubts:
         more, exact = _how(said), max(exact, len(said.covered))
         case.notes.holds(_ID, f"{found}; {more}", **_figures(said))
         if _grade(said).rank > grade.rank:
             case.notes.upgrade("adapter_from", _grade(said), more)
     else:
-        but = f"; auditors: {_few(said.faults)}" if said is not None and said.faults else ""
+        but = f"; auditors: {_few(said.doubts)}" if said is not None and said.doubts else ""
         case.notes.holds(_ID, found + but)
     case.notes.found_replay(exact, facts.segments)
 

@@ -3,81 +3,22 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from provenance.ids import Word
 from provenance.log.audit.draw import drawn
 from provenance.log.audit.kept import read_attestations
-from tests.cli.conftest import Job, Outcome
-
-AUDITORS = ("anna", "bert")
-
-
-@dataclass(frozen=True)
-class Audited:
-    """A copy of the job's run that two auditors signed, each in a file of their own.
-
-    trust: names both as auditors, and needs both. draw: what `audit draw` said.
-    """
-
-    job: Job
-    folder: Path
-    run: Path
-    report: Path
-    trust: Path
-    draw: dict[str, Any]
-
-    def __call__(self, *arguments: object) -> Outcome:
-        return self.job(*arguments)
-
-    def signed(self, name: str) -> Path:
-        return self.folder / f"{name}.jsonl"
-
-    def verify(self, run: Path) -> dict[str, Any]:
-        done = self("verify", self.job.file, "--evidence", run, "--trust", self.trust, "--json")
-        return done.json
-
-
-@pytest.fixture(scope="module")
-def audited(job: Job, tmp_path_factory: pytest.TempPathFactory) -> Audited:
-    folder = tmp_path_factory.mktemp("audited")
-    run, report, trust = folder / "run", folder / "report.json", folder / "trust.yaml"
-    shutil.copytree(job.run, run)
-    draw = job("audit", "draw", run, "--segments", "all", "--json")
-    assert draw.code == 0, draw.err
-    value = yaml.safe_load((job.folder / "trust.yaml").read_text())
-    named = []
-    for name in AUDITORS:
-        made = job("key", "create", "--name", name, "--json")
-        assert made.code == 0, made.err
-        named.append({"address": made.json["address"], "name": name})
-    trust.write_text(yaml.safe_dump(value | {"auditors": {"needed": 2, "named": named}}))
-    options = ("--with-data", job.dataset, "--segments", "all", "--nonce", "chain", "--out", report)
-    done = job("audit", "replay", run, *options)
-    assert done.code == 0, done.err
-    audited = Audited(job, folder, run, report, trust, draw.json)
-    for name in AUDITORS:
-        done = job("audit", "sign", run, report, "--key", name, "--out", audited.signed(name))
-        assert done.code == 0, done.err
-    return audited
-
-
-def copy_of(audited: Audited, tmp_path: Path) -> Path:
-    shutil.copytree(audited.run, tmp_path / "run")
-    return tmp_path / "run"
+from tests.cli.audit.conftest import AUDITORS, Audited
 
 
 def test_two_auditors_lift_the_edge_where_nothing_is_trained(
     audited: Audited, tmp_path: Path
 ) -> None:
-    run = copy_of(audited, tmp_path)
+    run = audited.copy(tmp_path)
     for name, holds in (("anna", False), ("bert", True)):
         done = audited("audit", "submit", audited.signed(name), run)
         assert (done.code, done.out.split(" added")[0]) == (0, "1 of 1 attestations"), done.err
@@ -95,7 +36,7 @@ def test_two_auditors_lift_the_edge_where_nothing_is_trained(
 
 
 def test_the_list_names_auditors_of_the_trust_file(audited: Audited, tmp_path: Path) -> None:
-    run = copy_of(audited, tmp_path)
+    run = audited.copy(tmp_path)
     before = audited("audit", "list", run)
     assert before.out.count("nobody signed") == len(before.out.splitlines()) == 2
     audited("audit", "submit", audited.signed("anna"), run)
@@ -182,7 +123,7 @@ def altered(signed: Path, old: str, new: str, out: Path) -> Path:
 def test_an_altered_attestation_is_not_kept(
     audited: Audited, tmp_path: Path, old: str, new: str, code: int, message: str
 ) -> None:
-    run = copy_of(audited, tmp_path)
+    run = audited.copy(tmp_path)
     file = altered(audited.signed("anna"), old, new, tmp_path / "altered.jsonl")
     good = audited.signed("bert").read_text()
     file.write_text(good + file.read_text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,11 +12,11 @@ import pytest
 from provenance.chain import deploy as deploying
 from provenance.chain.deploy import DeployedKey, Deployment, sources_digest
 from provenance.chain.session import deployment_path
-from provenance.errors import AuthError
+from provenance.errors import AuthError, ConfigError
 from provenance.ids import Address
 from provenance.judgement.facts import CONTRACTS, Contract
 from provenance.judgement.trust import Key, Publisher
-from provenance.judgement.trust_file import Bounds, load_trust, render
+from provenance.judgement.trust_file import Bounds, load_trust, parse_trust, render
 from provenance.settings import Settings
 from provenance_cli.jobs.init import InitJob, InitRequest
 from provenance_cli.setup.deployment import KeyShape, Wanted, model_keys
@@ -77,6 +78,25 @@ def test_a_recorded_deployment_is_found_without_a_chain(tmp_path: Path, first: D
     assert recorded(settings) == first
     job = InitJob(InitRequest(), {"PROVENANCE_HOME": str(tmp_path), "HOME": str(tmp_path)})
     assert job.wanted.shapes == shapes(first)
+
+
+def test_a_deployment_of_an_earlier_release_stays_what_it_was(
+    tmp_path: Path, first: Deployment
+) -> None:
+    """It has four contracts, and so have the trust files that pin it."""
+    contracts = {name: c for name, c in first.contracts.items() if name != "attestations"}
+    earlier = replace(first, contracts=contracts)
+    earlier.save(tmp_path / "deployment.json")
+    assert Deployment.load(tmp_path / "deployment.json") == earlier
+    assert (earlier.attestations, first.attestations) == (None, address(5))
+    trust = parse_trust(render("local", earlier.chain, (), (Publisher(MINE, "me"),)).encode())
+    assert trust.contracts == contracts
+    for name in ("registry", "ledger", "audits", "models"):
+        value = json.loads((tmp_path / "deployment.json").read_text())
+        del value[name]
+        (tmp_path / "broken.json").write_text(json.dumps(value))
+        with pytest.raises(ConfigError, match="not a deployment file of this version"):
+            Deployment.load(tmp_path / "broken.json")
 
 
 class Sender:

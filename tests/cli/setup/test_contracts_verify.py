@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -105,3 +106,19 @@ def test_a_contract_that_is_gone_is_named(lab: Lab, verify: Callable[[], Outcome
         rpc.request("anvil_setCode", [str(address), to_hex(code)])
     assert done.code == 1
     assert done.json["contracts"]["DatasetAudits"] == "none"
+
+
+def test_contracts_that_an_earlier_release_did_not_have_are_not_compared(
+    lab: Lab, verify: Callable[[], Outcome]
+) -> None:
+    path = lab.settings.home / "deployment.json"
+    before = path.read_text()
+    value = json.loads(before)
+    del value["attestations"], value["attestations_code_hash"]
+    path.write_text(json.dumps(value))
+    try:
+        done = verify()
+    finally:
+        path.write_text(before)
+    expected = [name for name in NAMES if name != ARTIFACTS["attestations"]]
+    assert (done.code, sorted(done.json["contracts"])) == (0, sorted(expected))

@@ -89,7 +89,7 @@ def test_a_quorum_is_what_the_file_says_else_all_endpoints() -> None:
         parse(value)
 
 
-@pytest.mark.parametrize("name", ["audits", "models"])
+@pytest.mark.parametrize("name", ["audits", "models", "attestations"])
 def test_contracts_of_statements_are_optional_and_read_strictly(name: str) -> None:
     value = good()
     assert name not in parse(value).contracts

@@ -119,7 +119,7 @@ def test_a_chain_that_differs_from_the_pinned_one_fails(identity: ChainIdentity)
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
 
 
-@pytest.mark.parametrize("name", ["audits", "models"])
+@pytest.mark.parametrize("name", ["audits", "models", "attestations"])
 def test_statement_contracts_are_compared_where_they_are_pinned(name: str) -> None:
     """A pinned contract fails with another code, with another address, or where it is missing.
 

@@ -56,7 +56,8 @@ def test_two_auditors_lift_the_edge_and_nothing_is_trained_here() -> None:
     assert claim.text == (
         "the whole training (3 segments) was done again, each by at least 2 of the trust file's "
         "auditors, who signed that each checkpoint at its end has the logged bits "
-        '("Anna" 3, "Bert" 3); nothing was trained here'
+        '("Anna" 3, "Bert" 3); what else they signed is not known, for none of it is on chain; '
+        "nothing was trained here"
     )
     assert claim.evidence == {"segments": "3", "covered": "3", "auditors": "Anna:3 Bert:3"}
     assert verdict.limits == (AUDITORS_WORD, *LIMITS[2:])

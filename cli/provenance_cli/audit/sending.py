@@ -1,0 +1,92 @@
+"""An auditor's account, which sends digests of attestations to the contract of a trust file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from provenance.chain.artifact import ARTIFACTS, abi_of
+from provenance.chain.contracts import Reader
+from provenance.chain.rpc import Receipt
+from provenance.chain.session import connect, embedded, key_path, manager_for, miner
+from provenance.chain.waits import Waits
+from provenance.chain.writer import Writer
+from provenance.errors import ConfigError
+from provenance.ids import Address, RunId
+from provenance.judgement.trust import Trust
+from provenance.progress import Say
+from provenance.settings import Settings
+from provenance.signing.keystore import load_key, read_password
+from provenance_cli.setup.deployment import require_funds
+
+
+def contract_of(trust: Trust) -> Address:
+    """The contract of attestations that a trust file names.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    found = trust.contracts.get("attestations")
+    if found is None:
+        raise ConfigError(
+            "the trust file names no contract of attestations",
+            where=str(trust.digest),
+            expected="contracts.attestations",
+            hint="without it a signature is enough: provenance audit submit",
+        )
+    return found.address
+
+
+def call_data(run_id: RunId, digest: bytes) -> bytes:
+    """Calldata by which an account attests a digest about a run."""
+    return abi_of(ARTIFACTS["attestations"]).encode("attest", (run_id, digest))
+
+
+@dataclass(frozen=True)
+class Sending:
+    """Sends for one account to the contracts that a trust file pins."""
+
+    writer: Writer
+    waits: Waits
+    contract: Address
+    account: Address
+
+    @classmethod
+    def of(cls, settings: Settings, trust: Trust, key: str, say: Say) -> Sending:
+        """With a named key, which pays. On the embedded chain an empty account is given funds.
+
+        Raises:
+            ConfigError: no such contract, or the endpoint is of another chain.
+            UnavailableError: the chain is out of reach, or the account has no funds on it.
+        """
+        contract, rpc = contract_of(trust), connect(settings, say)
+        difference = trust.first_difference(Reader(rpc, trust.addresses).identity())
+        if difference is not None:
+            what, expected, actual = difference
+            raise ConfigError(
+                f"wrong chain: {what} differs from the trust file's",
+                where=rpc.url,
+                expected=expected,
+                actual=actual,
+                hint="name the trust file's chain in PROVENANCE_RPC_URL",
+            )
+        rpc.block("finalized")  # what is sent is waited for until it is final
+        account = load_key(key_path(settings, key), read_password(settings.password_file))
+        address = str(account.address)
+        if settings.rpc_url is None and rpc.balance_wei(address) == 0:
+            embedded(settings).fund(address)
+        require_funds(rpc, address)
+        manager, mine = manager_for(settings, rpc, account), miner(settings, rpc)
+        manager.say = say
+        writer = Writer(rpc, trust.addresses, manager, mine)
+        return cls(writer, Waits(rpc, mine, say), contract, Address(address))
+
+    def sent_in(self, run_id: RunId, digest: bytes) -> int:
+        """The block in which this account sent a digest; 0 if it did not."""
+        return self.writer.latest().attested_block(run_id, self.account, digest)
+
+    def send(self, run_id: RunId, digest: bytes) -> Receipt:
+        """Send a digest, and wait until that is final; raises as `Session` and `Waits` do."""
+        label = f"attest:{self.contract}:{run_id.hex()}:{digest.hex()}"
+        receipt = self.writer.send("attestations", label, "attest", run_id, digest)
+        self.waits.for_final(receipt)
+        return receipt
