@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from provenance.errors import UnavailableError
+from provenance.errors import NotFound, UnavailableError
 from provenance.ids import Address, RunId, Word
 from provenance.judgement.facts import MAX_ATTESTED, Attested, Contract
 from provenance.judgement.third_parties import Auditor, Auditors
@@ -131,16 +131,35 @@ def test_who_shows_only_the_one_that_says_different_fails_all_the_same() -> None
     good, bad = both(run), accusing(run)
     send(run, bad)
     run.evidence.attested = [bad, good[1]]
-    assert run.judge().status is Status.FAILED
+    verdict = run.judge()
+    assert (verdict.status, verdict.training is not None) == (Status.FAILED, True)
+    told_of = [dict(s.auditors) for s in verdict.training.segments] if verdict.training else []
+    exact = {"Bert": {"exact": 1}}
+    assert told_of == [exact, {"Anna": {"different": 1}, **exact}, exact]
 
 
 def test_what_is_kept_back_is_told_beside_training_again_here() -> None:
     run = run_of_two(1)
     both(run)
-    claim = claim_of(run, replayer=Replayer(came_to(3, ".e.")))
-    assert claim.holds is True
+    verdict = run.judge(replayer=Replayer(came_to(3, ".e.")))
+    claim, edge = told(verdict)
+    assert (claim.holds, edge.grade) == (True, Grade.SAMPLED)
     assert 'attestation that "Anna" sent to the chain is not at hand' in claim.text
-    assert "told the chain" not in claim.text
+    assert verdict.training is not None
+    assert verdict.training.drawn_by is None
+
+
+def test_beside_training_again_here_others_do_not_make_up_for_what_is_kept_back() -> None:
+    run = run_of_two(1)
+    good = both(run)
+    send(run, accusing(run))
+    run.evidence.attested = good
+    verdict = run.judge(replayer=Replayer(came_to(3, ".e.")))
+    claim, edge = told(verdict)
+    assert (claim.holds, edge.grade, "told the chain" in claim.text) == (True, Grade.SAMPLED, False)
+    verdict = run.judge(replayer=Replayer(NotFound("no base")))
+    claims = [c for c in verdict.claims if c.id == "training.replayed"]
+    assert [(c.holds, c.needs) for c in claims] == [(None, "no base")]
 
 
 def test_a_stolen_key_cannot_backdate_into_the_window() -> None:
