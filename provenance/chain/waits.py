@@ -41,7 +41,21 @@ class Waits:
             OutcomeUnknown: a reorg removed the block; look the transaction up again.
             UnavailableError: not final in time.
         """
-        wanted, wait = receipt.block_number, _Wait(self)
+        self.until_final(receipt.block_number)
+        if self.rpc.block(receipt.block_number).hash != receipt.block_hash:
+            raise OutcomeUnknown(
+                "a reorganisation removed the transaction's block",
+                where=to_hex(receipt.tx_hash),
+                hint="run the same command again",
+            )
+
+    def until_final(self, wanted: int) -> None:
+        """Return once a block of this number is finalized.
+
+        Raises:
+            UnavailableError: not final in time.
+        """
+        wait = _Wait(self)
         while (final := self.rpc.block("finalized").number) < wanted:
             if self.mine is not None:
                 self.mine(wanted - final)
@@ -52,12 +66,6 @@ class Waits:
                 raise UnavailableError(
                     "block is not final yet", expected=wanted, actual=final, hint=_AGAIN
                 )
-        if self.rpc.block(wanted).hash != receipt.block_hash:
-            raise OutcomeUnknown(
-                "a reorganisation removed the transaction's block",
-                where=to_hex(receipt.tx_hash),
-                hint="run the same command again",
-            )
 
     def for_block(self, number: int) -> None:
         """Return once the chain has a block of this number.

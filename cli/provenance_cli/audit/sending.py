@@ -81,8 +81,14 @@ class Sending:
         return cls(writer, Waits(rpc, mine, say), contract, Address(address))
 
     def sent_in(self, run_id: RunId, digest: bytes) -> int:
-        """The block in which this account sent a digest; 0 if it did not."""
-        return self.writer.latest().attested_block(run_id, self.account, digest)
+        """The block, final by now, in which this account sent a digest; 0 if it did not.
+
+        Raises:
+            UnavailableError: the chain does not answer, or it is not final in time.
+        """
+        block = self.writer.latest().attested_block(run_id, self.account, digest)
+        self.waits.until_final(block)
+        return block
 
     def send(self, run_id: RunId, digest: bytes) -> Receipt:
         """Send a digest, and wait until that is final; raises as `Session` and `Waits` do."""

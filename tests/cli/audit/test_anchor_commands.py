@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from provenance.chain.session import connect
+from provenance.chain.waits import Waits
 from provenance.settings import Settings
 from tests.cli.audit.conftest import AUDITORS, Audited
 
@@ -51,6 +52,24 @@ def test_what_both_sent_counts_and_is_sent_once(audited: Audited, tmp_path: Path
     assert shown.out.count("(sent in block ") == 4
     done = audited("fsck", run, "--json")
     assert (done.code, done.json["problems"]) == (0, [])
+
+
+def test_a_command_that_was_killed_waits_when_it_is_given_again(
+    audited: Audited, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction was mined, and the process ended before its block was final."""
+    trust = audited.trusting(tmp_path / "trust.yaml", (audited.key("dora"), "Dora"))
+    line = tmp_path / "dora.jsonl"
+    options = (audited.run, audited.report, "--key", "dora", "--out", line)
+    assert audited("audit", "sign", *options).code == 0
+    run = submitted(audited, tmp_path, line)
+    anchor = ("audit", "anchor", line, run, "--key", "dora", "--trust", trust)
+    with monkeypatch.context() as killed:
+        killed.setattr(Waits, "for_final", lambda self, receipt: None)
+        assert " gas" in audited(*anchor).out
+    assert replayed(audited.verify(run, trust))["status"] == "not_checked"
+    assert "was sent before" in audited(*anchor).out
+    assert replayed(audited.verify(run, trust))["status"] == "holds"
 
 
 def accusing(audited: Audited, tmp_path: Path, name: str) -> Path:
