@@ -119,7 +119,7 @@ class Policy:
     environment: can only be stricter than the trust file's; None to take the trust file's.
     samples: the least that sampled claims must detect; at least one such claim must hold.
     edges: the least grade of every edge of a kind; at least one edge of that kind must be there.
-    replayed: the least share of the run's segments (above 0, up to 1) that must have been trained
+    replayed: the least share of the run's steps (above 0, up to 1) that must have been trained
         again and come out exactly; None for none.
     """
 

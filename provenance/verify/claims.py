@@ -51,8 +51,8 @@ class Report:
     lacking: ids of the claims that could not be checked, since evidence that log or chain speak of
         is missing. No policy verifies a run of which there are any.
     logs: how many folders hold the run's log; each is an attempt of its own.
-    replayed: how many of the run's segments were trained again and came out exactly, and of how
-        many; None if nobody did, or not all of what was done came out so.
+    replayed: how many optimizer steps were trained again and came out exactly, and of how many;
+        None if nobody did, or not all of what was done came out so.
     """
 
     claims: list[Claim] = field(default_factory=list)
@@ -102,9 +102,9 @@ class Notes:
         """The proofs of claim `id_`, which is about samples, verify."""
         self._report.samplings.append((id_, sampling))
 
-    def found_replay(self, exact: int, segments: int) -> None:
-        """So many of the run's segments were trained again, and all of these came out exactly."""
-        self._report.replayed = (exact, segments)
+    def found_replay(self, exact: int, steps: int) -> None:
+        """So many of the run's steps were trained again, and all of these came out exactly."""
+        self._report.replayed = (exact, steps)
 
     def found_training(self, training: Training) -> None:
         """The run was trained in these segments, of which so much was done again."""

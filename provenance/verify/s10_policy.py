@@ -39,7 +39,7 @@ def decide(case: Case, report: Report) -> Outcome:
         *_development(case, report),
         *_weak_samples(notes, report, policy),
         *_weak_edges(notes, report, policy),
-        *_few_segments(notes, report, policy),
+        *_little_replayed(notes, report, policy),
     ]
     if denials and policy.mode == "enforce":
         return Outcome(Status.POLICY_DENIED, f"policy does not allow: {denials[0]}")
@@ -138,16 +138,16 @@ def _weak_edges(notes: Notes, report: Report, policy: Policy) -> list[str]:
     return denials
 
 
-def _few_segments(notes: Notes, report: Report, policy: Policy) -> list[str]:
-    """Whether fewer segments were trained again than the policy demands."""
+def _little_replayed(notes: Notes, report: Report, policy: Policy) -> list[str]:
+    """Whether less of the training was done again than the policy demands, in optimizer steps."""
     if policy.replayed is None:
         return []
-    exact, segments = report.replayed or (0, 1)
+    exact, steps = report.replayed or (0, 1)
     # As the policy writes it in decimal: a tenth of ten is one.
-    if exact >= Fraction(repr(policy.replayed)) * segments:
+    if exact >= Fraction(repr(policy.replayed)) * steps:
         return []
-    wanted = f"{percent(policy.replayed)} of the run's segments trained again, bit for bit"
-    actual = "none" if report.replayed is None else f"{exact} of {segments}"
+    wanted = f"{percent(policy.replayed)} of the run's training done again, bit for bit"
+    actual = "none" if report.replayed is None else f"{exact} of {steps} steps"
     return [_denied(notes, "training.replayed", wanted, actual)]
 
 

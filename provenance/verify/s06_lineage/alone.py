@@ -95,8 +95,8 @@ class _Alone:
         return None
 
 
-class _Heads(_Alone):
-    """`Evidence` that has what was signed of heads, and nothing else."""
+class _Signed(_Alone):
+    """`Evidence` that has what was signed of heads and of training, and nothing else."""
 
     def records(self, most: int | None = None) -> Sequence[Record]:
         raise InputError("the records of this folder are judged apart")
@@ -107,10 +107,13 @@ class _Heads(_Alone):
     def cosignatures(self) -> Sequence[CosignedHead]:
         return self.log.cosignatures()
 
+    def attestations(self) -> Sequence[Attestation]:
+        return self.log.attestations()
 
-def heads_of(evidence: Evidence) -> Evidence:
-    """What was signed of heads, from evidence of which nothing else is to be read."""
-    return _Heads(evidence)
+
+def signed_of(evidence: Evidence) -> Evidence:
+    """What was signed of heads and of training, from evidence of which nothing else is read."""
+    return _Signed(evidence)
 
 
 class _Granted:

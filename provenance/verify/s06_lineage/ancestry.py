@@ -5,7 +5,7 @@ What is not at hand is not reached, and the edge to the base says so. `walk.py` 
 
 from __future__ import annotations
 
-from provenance.errors import MissingEvidence, ProvenanceError, UnavailableError
+from provenance.errors import MissingEvidence
 from provenance.judgement.verdict import Edge
 from provenance.verify.case import Case
 from provenance.verify.claims import annotated, sentence_of
@@ -32,13 +32,7 @@ def trace_base(case: Case, chain: Chain, log: Log, lineage: Lineage) -> Ancestry
     """
     base, opened = lineage.folder("base").name, log.run.draw_block
     walk = Walk(case, chain, edges_of(log, lineage), base)
-    try:
-        walk.back(lineage, lineage.folder("merged").name, opened)
-    except UnavailableError:
-        raise
-    except ProvenanceError as error:
-        walk.found.fault = error
-    found, notes = walk.found, case.notes
+    found, notes = walk.begin(lineage, lineage.folder("merged").name, opened), case.notes
     found.revoked.sort(key=str)  # whatever the order in which the runs were visited
     notes.adds_ancestors([_annotated(found, edge) for edge in found.edges])
     notes.develops(*found.development)

@@ -86,6 +86,7 @@ class Ancestry:
     runs: these runs, in the order in which they were found, each with its publisher, for people.
     makers: ids of those of them that made the base itself, not what it was made of.
     made: what these runs made.
+    by: of what was sought, the publishers of runs that made it and that nothing speaks against.
     partly: what is known of makers that cannot be followed; the first one counts.
     passed: journals at hand that name the artifact and are passed over, and releases of makers that
         do not count, each with the reason.
@@ -101,6 +102,7 @@ class Ancestry:
     runs: dict[str, str] = field(default_factory=dict)
     makers: list[str] = field(default_factory=list)
     made: set[Asked] = field(default_factory=set)
+    by: dict[Asked, set[str]] = field(default_factory=dict)
     partly: dict[Asked, Partly] = field(default_factory=dict)
     passed: dict[Asked, list[str]] = field(default_factory=dict)
     doubted: dict[Asked, VerificationError] = field(default_factory=dict)

@@ -10,20 +10,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from provenance.digest import Digest
+from provenance.errors import ProvenanceError
 from provenance.ids import RunId
 from provenance.judgement.facts import ClaimFacts
+from provenance.log.history import History
 from provenance.verify.case import Artifact, Case, Options
 from provenance.verify.claims import Notes, Report, Stopped
 from provenance.verify.protocols import Evidence
 from provenance.verify.s02_chain import Chain
-from provenance.verify.s04_log import check_log
+from provenance.verify.s04_log import Log, check_log
 from provenance.verify.s05_history import check_history
 from provenance.verify.s06_lineage import Lineage, check_lineage
-from provenance.verify.s06_lineage.alone import heads_of
+from provenance.verify.s06_lineage.alone import signed_of
 from provenance.verify.s06_lineage.found import Other
 from provenance.verify.s06_lineage.makers import Maker
 from provenance.verify.s08_proofs import check_proofs
 from provenance.verify.s08_proofs.run import Run
+from provenance.verify.s09_recomputation.audited import REPLAYED, word_against
 
 MAX_FALSE = 64  # folders with false proofs in one walk
 _SAMPLED = frozenset({"merge.proven", "quantize.proven"})  # about one release, not about its run
@@ -60,6 +63,7 @@ class Trials:
         self._case, self._chain, self._left = case, chain, MAX_FALSE
         self._made = dict[tuple[RunId, int, Evidence], Trial]()
         self._folders = dict[RunId, list[Evidence]]()
+        self._words = dict[tuple[RunId, int], ProvenanceError | None]()
 
     def of(self, maker: Maker, claims: Sequence[tuple[Digest, ClaimFacts]]) -> Iterator[Trial]:
         """Judge releases of a maker with each folder that holds its log, in the source's order.
@@ -97,12 +101,27 @@ class Trials:
             return Trial(None)
         other = Other(case, report, log)
         try:
-            lineage = check_lineage(case, log, check_history(case, self._chain, log))
+            history = check_history(case, self._chain, log)
+            self._check_word(case, log, history)
+            lineage = check_lineage(case, log, history)
             check_proofs(Run(case, self._chain, log, lineage))
             other.require_proven()
         except Stopped:
             return Trial(other)
         return Trial(other, lineage)
+
+    def _check_word(self, case: Case, log: Log, history: History) -> None:
+        """No auditor says that the training ends elsewhere. All folders are asked once for a log.
+
+        Raises:
+            Stopped: one does, or not all that auditors are said to have signed was looked at.
+        """
+        key = (log.claim.run_id, log.head.size)
+        if key not in self._words:
+            self._words[key] = word_against(case, self._chain, log, history)
+        with case.notes.guarded(REPLAYED):
+            if (error := self._words[key]) is not None:
+                raise error
 
     def _holding(self, maker: Maker) -> Sequence[Evidence]:
         """The evidence that calls itself the maker's, or has its log."""
@@ -114,13 +133,13 @@ class Trials:
 
 @dataclass(frozen=True)
 class _One:
-    """An `EvidenceSource` of one folder of a run, to which others lend signatures of heads."""
+    """An `EvidenceSource` of one folder of a run, to which others lend what was signed."""
 
     evidence: Evidence
     others: Sequence[Evidence]
 
     def candidates(self, run_id: RunId) -> Sequence[Evidence]:
-        return [self.evidence, *map(heads_of, self.others)]
+        return [self.evidence, *map(signed_of, self.others)]
 
     def makers(self, artifact: str) -> Sequence[Evidence]:
         return []

@@ -12,12 +12,11 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from provenance.digest import Digest
-from provenance.errors import VerificationError
-from provenance.ids import to_hex
+from provenance.errors import ProvenanceError, UnavailableError, VerificationError
+from provenance.ids import RunId, to_hex
 from provenance.judgement.edges import EDGE_TABLE
 from provenance.judgement.facts import ClaimFacts
 from provenance.judgement.verdict import Claim, Edge
-from provenance.log.graph.folders import merged_of
 from provenance.log.graph.way_back import way_of
 from provenance.log.records import Step
 from provenance.text.counted import counted
@@ -27,21 +26,17 @@ from provenance.verify.s02_chain import Chain
 from provenance.verify.s03_release import check_key, is_in_time
 from provenance.verify.s06_lineage import Lineage
 from provenance.verify.s06_lineage.alone import contradiction
-from provenance.verify.s06_lineage.found import SIGNED_HEADS, Ancestry, Other, called, differing
+from provenance.verify.s06_lineage.found import SIGNED_HEADS, Ancestry, Other, called
 from provenance.verify.s06_lineage.logs import Logs, remembered
 from provenance.verify.s06_lineage.makers import UNCONFIRMED, Asked, Maker, Sought, makers_of
-from provenance.verify.s06_lineage.standing import (
-    Releases,
-    Standing,
-    Told,
-    path_of,
-    releases_of,
-    told_by,
-)
+from provenance.verify.s06_lineage.standing import Standing, Told, path_of, releases_of, told_by
 from provenance.verify.s06_lineage.trials import Exhausted, Trials
+from provenance.verify.s06_lineage.unfollowed import as_error, of_unreleased, of_weights
 from provenance.verify.s07_revocation import check_dataset, check_records
+from provenance.verify.s09_recomputation.audited import REPLAYED
 
 MAX_NODES = 256  # of the whole lineage
+MAX_LEFT_OUT = 16  # runs, each of which has the walk begin anew
 _FILE = "quantized_from"  # leads to a run's own file, of which the base is seldom made
 _BASE = "finetuned_from"
 (_STEP,) = (row for row in EDGE_TABLE if row.record == Step.TYPE)
@@ -52,6 +47,9 @@ class Walk:
     """A walk, depth first. Its work is bounded by `MAX_NODES`: each step adds nodes, or ends.
 
     An artifact is asked for once for each block, and the answers do not depend on the order.
+
+    A run that cannot stand fails it, unless one of another publisher made the same and stands: then
+    it is left out, but for what was revoked of it, and the walk begins anew.
     """
 
     def __init__(self, case: Case, chain: Chain, edges: Sequence[Edge], base: str) -> None:
@@ -59,9 +57,29 @@ class Walk:
         self._case, self._chain, self._base, self.found = case, chain, base, Ancestry()
         self._logs = Logs(case.verifier.source, case.verifier.trust, chain.snapshot)
         self._trials = Trials(case, chain)
-        self._nodes = {node for edge in edges for node in (edge.parent, edge.child)}
+        self._own = {node for edge in edges for node in (edge.parent, edge.child)}
         self._parents = defaultdict[str, set[str]](set)
         self._asked = set[tuple[Asked, str]]()
+        self._left_out: dict[RunId, str] = {}  # runs that cannot stand, each with the reason
+
+    def begin(self, lineage: Lineage, child: str, opened: int) -> Ancestry:
+        """Walk; again where runs were left out. Arguments as of `back`.
+
+        Raises:
+            UnavailableError: chain or prover cannot be reached.
+        """
+        count = -1
+        while count < len(self._left_out):
+            count, self.found, self._nodes = len(self._left_out), Ancestry(), set(self._own)
+            self._parents.clear()
+            self._asked.clear()
+            try:
+                self.back(lineage, child, opened)
+            except UnavailableError:
+                raise
+            except ProvenanceError as error:
+                self.found.fault = error
+        return self.found
 
     def back(self, lineage: Lineage, child: str, opened: int) -> None:
         """Go on from a run to those that made its base.
@@ -101,11 +119,33 @@ class Walk:
         self._asked.add(question)
         trust, snapshot = self._case.verifier.trust, self._chain.snapshot
         makers = makers_of(self._logs, trust, snapshot, sought)
-        visited = [why for maker in makers.runs.values() for why in self._visit(maker, sought)]
+        visited, against = list[str](), list[tuple[Maker, VerificationError]]()
+        for maker in makers.runs.values():
+            nodes = set(self._nodes)
+            try:
+                visited += self._visit(maker, sought)
+            except VerificationError as error:
+                against.append((maker, error))
+                self._nodes = nodes  # of which others need room
+        for maker, fault in against:
+            self._leave_out(maker, fault, sought)
         passed = self.found.passed.setdefault(sought.asked, [])
         for why, count in Counter([*makers.passed, *visited]).items():
             journals = f"{counted(count, 'journal')} {why}" if why in makers.passed else why
             passed += [] if journals in passed else [journals]
+
+    def _leave_out(self, maker: Maker, error: VerificationError, sought: Sought) -> None:
+        """Leave out a run that cannot stand, if one of another publisher does.
+
+        Else whoever is trusted could deny all bases of others, by a run that says it made them.
+
+        Raises:
+            VerificationError: `error`; none does, or too many runs were left out already.
+        """
+        others = self.found.by.get(sought.asked, set()) - {self._team(maker)}
+        if not others or len(self._left_out) >= MAX_LEFT_OUT:
+            raise error
+        self._left_out[maker.facts.run_id] = error.what
 
     def _visit(self, maker: Maker, sought: Sought) -> Sequence[str]:
         """Judge a run whose log says that it made what is sought.
@@ -122,9 +162,12 @@ class Walk:
             return [f"{counted(len(maker.logs), 'journal')} {UNCONFIRMED}"]
         is_revoked = self._check_revoked(maker, told, releases.counting, sought)
         if sought.weights is not None:
-            self._note_weights(maker, told, sought)
+            self.found.knows(sought.asked, *of_weights(self._called(maker), told, sought))
         elif not releases.counting:
-            self._note_unreleased(maker, releases, sought)
+            said, needs = of_unreleased(maker, releases, sought)
+            self.found.knows(sought.asked, f"{self._made(maker, sought)}, but {said}", needs)
+        elif why := self._left_out.get(maker.facts.run_id):
+            return [f"{self._called(maker)}, which says that it made {sought.what} ({why})"]
         elif told.broken is not None or not is_revoked:
             self._follow(maker, releases.counting, sought)
         is_made = sought.asked in self.found.made
@@ -169,6 +212,7 @@ class Walk:
             for trial in self._trials.of(maker, claims):
                 if trial.other is not None and trial.lineage is not None:
                     self._take(trial.other, trial.lineage, sought)
+                    self.found.by.setdefault(sought.asked, set()).add(self._team(maker))
                     return
                 failed += [trial.other] if trial.other else []
         except Exhausted:
@@ -211,33 +255,17 @@ class Walk:
             self._ask(Sought(artifact, taken))
         self.back(lineage, sought.artifact, draw)
 
+    def _team(self, maker: Maker) -> str:
+        """Whose run it is: a publisher's name, else the account."""
+        publisher = self._case.verifier.trust.publisher(maker.facts.owner, maker.block)
+        return str(maker.facts.owner) if publisher is None else publisher.name
+
     def _called(self, maker: Maker) -> str:
-        run = maker.facts
-        return called(self._case.verifier.trust, run.run_id, run.owner, maker.block)
+        trust, run = self._case.verifier.trust, maker.facts
+        return called(trust, run.run_id, run.owner, maker.block)
 
     def _made(self, maker: Maker, sought: Sought) -> str:
         return f"{self._called(maker)} made {sought.what} by its anchored log"
-
-    def _note_weights(self, maker: Maker, told: Told, sought: Sought) -> None:
-        """Say in what a base differs from the model of a run that made the same weights."""
-        assert sought.weights is not None
-        if not told.records:
-            said = f"{self._made(maker, sought)}, which breaks a rule of the history before"
-        else:
-            made = merged_of(told.records[-1].record)
-            said = f"{self._called(maker)} made these weights; {differing(made, sought.weights)}"
-        self.found.knows(sought.asked, said, "a base folder as that run logged it")
-
-    def _note_unreleased(self, maker: Maker, releases: Releases, sought: Sought) -> None:
-        """A publisher's log at hand has no release that counts, or ends before the head of one."""
-        more = "".join(f"; {why}" for why in releases.passed(*Standing))
-        if maker.is_whole:
-            said = f"no release of that lies under its heads from before block {sought.before}"
-            needs = "a base that was released before it was taken"
-        else:
-            said = "no release of that is under what is at hand"
-            needs = "the log up to the head of that run's release"
-        self.found.knows(sought.asked, f"{self._made(maker, sought)}, but {said}{more}", needs)
 
     def _note_revoked(self, maker: Maker, failed: Claim, sought: Sought) -> None:
         said = f"{self._made(maker, sought)}, but {failed.text}"
@@ -254,12 +282,16 @@ class Walk:
         against = None
         if sought.weights is None:
             against = contradiction(other, self._chain)  # also of a log without its proofs
+        if failed is not None and failed.id == REPLAYED:
+            against = against or failed  # a trusted auditor signed it: nobody else could plant it
         failed = against or failed
         made = f"{run} made {sought.what} by its anchored log"
         if failed is None:
             if left is not None:
                 said = f"{made}, which is not checked in full: {left.text}"
                 self.found.knows(sought.asked, said, left.needs or SIGNED_HEADS)
+            if left is not None and left.id == REPLAYED:
+                self.found.cut.setdefault(sought.asked, f"of {run}: {left.text}")
             return
         needs = "a base of which nothing is said against"
         self.found.knows(sought.asked, f"{made}, but {failed.text}", needs)
@@ -271,13 +303,4 @@ class Walk:
         self.found.doubted.setdefault(sought.asked, error)
 
     def _error(self, run: str, failed: Claim, sought: Sought) -> VerificationError:
-        """A claim that fails about another run, as a fact about the run in question."""
-        what = "the base" if sought.artifact == self._base else "what the base was made of"
-        if sought.weights is not None:
-            what = "the base's weights" if what == "the base" else f"the weights of {what}"
-        return VerificationError(
-            f"{run}, which made {what} by its log: {failed.text}",
-            where=failed.where,
-            expected=failed.expected,
-            actual=failed.actual,
-        )
+        return as_error(run, failed, sought, sought.artifact == self._base)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 
-from provenance.errors import InputError, NotFound, VerificationError
+from provenance.errors import InputError, MissingEvidence, NotFound, VerificationError
 from provenance.ids import Address
 from provenance.judgement.head_signatures import domain_of
 from provenance.judgement.segment_draw import segment_draw
@@ -21,7 +21,7 @@ from provenance.log.audit.about import AuditedLog
 from provenance.log.audit.agreement import Agreement
 from provenance.log.audit.attestation import Attestation, Audit, SegmentWord
 from provenance.log.audit.kept import to_line
-from provenance.log.graph.segments import Segment
+from provenance.log.graph.segments import Segment, segments_of
 from provenance.log.history import History
 from provenance.text.shown import quoted
 from provenance.verify.case import Case
@@ -29,8 +29,10 @@ from provenance.verify.s02_chain import Chain
 from provenance.verify.s04_log import Log
 from provenance.verify.s09_recomputation.sent import Sent
 
+REPLAYED = "training.replayed"
+_MOST_FAULTS = 3
 MAX_ATTESTATIONS = 256
-"""How many are checked, of all folders by turns."""
+"""How many are checked, of all folders by turns. Where there are more, nothing verifies."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,52 @@ class Audited:
         return (*self.missing, *self.faults)
 
     @property
+    def against(self) -> VerificationError:
+        """What came out `different`, as an error; of one or more."""
+        return VerificationError(
+            "an auditor of the trust file trained again, and got another checkpoint than the log "
+            f"has: {few(self.different)}"
+        )
+
+    @property
     def by(self) -> Mapping[str, frozenset[int]]:
         """Of each auditor's name, the segments that came out exactly, and never otherwise."""
         return {
             name: frozenset(n for n, outcome in each.items() if outcome == Agreement.EXACT)
             for name, each in self.outcomes.items()
         }
+
+
+def few(faults: Sequence[str]) -> str:
+    """The first faults, and how many more there are."""
+    more = len(faults) - _MOST_FAULTS
+    return "; ".join(faults[:_MOST_FAULTS]) + (f"; and {more} more" if more > 0 else "")
+
+
+def segments_told(history: History) -> Sequence[Segment]:
+    """The segments of a run; none if its log has none. Whoever trains again is told why."""
+    try:
+        return segments_of(history)
+    except (NotFound, VerificationError):
+        return ()
+
+
+def word_against(
+    case: Case, chain: Chain, log: Log, history: History
+) -> VerificationError | MissingEvidence | None:
+    """What auditors say against a run's training: that it ends elsewhere.
+
+    MissingEvidence if so many lines are at hand that not all were looked at; None if nothing.
+
+    Raises:
+        UnavailableError: the chain does not answer.
+    """
+    segments = segments_told(history)
+    try:
+        said = audited(case, chain, log, history, segments) if segments else None
+    except MissingEvidence as error:
+        return error
+    return said.against if said is not None and said.different else None
 
 
 def audited(
@@ -84,6 +126,8 @@ def audited(
 
     Raises:
         UnavailableError: the chain does not answer.
+        MissingEvidence: so many lines are at hand that not all were looked at, and none of those
+            that were says that a segment came out otherwise.
     """
     auditors = case.verifier.trust.auditors
     if auditors is None:
@@ -94,7 +138,7 @@ def audited(
     found, missing = (
         _sent(case, chain, about, auditors)
         if sent
-        else (_counting(case, chain, about, auditors), dict[Address, str]())
+        else (_signed(case, chain, about, auditors), dict[Address, str]())
     )
     if not found and not missing:
         return None
@@ -168,10 +212,40 @@ def _faults(found: Sequence[Attestation], auditors: Auditors) -> Iterator[tuple[
                 yield one.outcome, said
 
 
-def _counting(case: Case, chain: Chain, about: AuditedLog, auditors: Auditors) -> list[Attestation]:
-    """Attestations at hand that count, each once: by auditors, about this log and its segments."""
+def _signed(case: Case, chain: Chain, about: AuditedLog, auditors: Auditors) -> list[Attestation]:
+    """Attestations that count by their signatures.
+
+    Raises:
+        MissingEvidence: as `audited`.
+    """
+    lines = list(islice(_taking_turns(case, about, auditors), MAX_ATTESTATIONS + 1))
+    found = _counting(case, chain, about, lines[:MAX_ATTESTATIONS])
+    if len(lines) > MAX_ATTESTATIONS:
+        _require_different(found)
+    return found
+
+
+def _require_different(found: Sequence[Attestation]) -> None:
+    """Some attestation says already that a segment came out otherwise.
+
+    Else one that was not looked at may say so. Anybody can put false lines in front of it.
+    """
+    if any(a.audit.worst() is Agreement.DIFFERENT for a in found):
+        return
+    raise MissingEvidence(
+        f"more than {MAX_ATTESTATIONS} lines in the name of auditors are at hand, and some of them "
+        "were not looked at",
+        where="provenance/attestations.jsonl",
+        hint="name a folder whose lines auditors signed (--evidence, provenance fsck)",
+    )
+
+
+def _counting(
+    case: Case, chain: Chain, about: AuditedLog, lines: Sequence[Attestation]
+) -> list[Attestation]:
+    """Lines that count, each once: signed by who they name, about this log and its segments."""
     found: dict[bytes, Attestation] = {}
-    for each in islice(_taking_turns(case, about, auditors), MAX_ATTESTATIONS):
+    for each in lines:
         with suppress(VerificationError):
             about.require_about(each)
             _require_of_chain(case, chain, each.audit)

@@ -5,7 +5,8 @@ This machine trained again, or auditors of the trust file signed that they did.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from contextlib import suppress
 
 from provenance.errors import (
     AuthError,
@@ -15,15 +16,22 @@ from provenance.errors import (
 )
 from provenance.judgement.trust import Trust
 from provenance.judgement.verdict import Grade
-from provenance.log.graph.segments import Segment, segments_of
+from provenance.log.graph.segments import Segment
 from provenance.log.history import History
 from provenance.text.counted import counted, percent
 from provenance.text.shown import quoted
 from provenance.verify.case import Case
+from provenance.verify.claims import Lacking
 from provenance.verify.protocols import ReplayFacts, TrainingReplayer
 from provenance.verify.s02_chain import Chain
 from provenance.verify.s04_log import Log
-from provenance.verify.s09_recomputation.audited import Audited, audited, sends_word
+from provenance.verify.s09_recomputation.audited import (
+    Audited,
+    audited,
+    few,
+    segments_told,
+    sends_word,
+)
 from provenance.verify.s09_recomputation.stretches import training_of
 
 _ID, _TEXT = "training.replayed", "training again from the batches makes the logged checkpoints"
@@ -31,7 +39,6 @@ _NEEDS = "training again (--replay all, with base and dataset)"
 _LINES = "their lines in attestations.jsonl (ask the auditor, then provenance audit submit)"
 _SENT = "the word of auditors that they sent to the chain (provenance audit anchor), or "
 _ELSEWHERE = "training again ended elsewhere"
-_MOST_FAULTS = 3
 
 
 def check_replayed(case: Case, chain: Chain, log: Log, history: History) -> None:
@@ -42,16 +49,18 @@ def check_replayed(case: Case, chain: Chain, log: Log, history: History) -> None
     Raises:
         UnavailableError: the chain does not answer.
     """
-    segments = _segments(history)
-    said = audited(case, chain, log, history, segments) if segments else None
-    facts = None
+    segments = segments_told(history)
+    said, facts, are_all_read = None, None, False
+    with suppress(Lacking), case.notes.guarded(_ID):
+        said = audited(case, chain, log, history, segments) if segments else None
+        are_all_read = True
     if said is not None and said.different:
         _fail(case, said)
     elif case.options.replayer is not None:
-        facts = _replay(case, case.options.replayer, log, said)
+        facts = _replay(case, case.options.replayer, log, segments, said)
     elif said is not None:
-        _note_audit(case, said)
-    else:
+        _note_audit(case, segments, said)
+    elif are_all_read:
         case.notes.unchecked(_ID, _TEXT, _needs(case.verifier.trust))
     if segments:
         auditors = case.verifier.trust.auditors
@@ -59,37 +68,25 @@ def check_replayed(case: Case, chain: Chain, log: Log, history: History) -> None
         case.notes.found_training(training_of(segments, needed, facts, said))
 
 
-def _segments(history: History) -> Sequence[Segment]:
-    """The segments of a run; none if its log has none. Whoever trains again is told why."""
-    try:
-        return segments_of(history)
-    except (NotFound, VerificationError):
-        return ()
-
-
 def _needs(trust: Trust) -> str:
     return (_SENT if trust.auditors is not None and sends_word(trust) else "") + _NEEDS
 
 
 def _fail(case: Case, said: Audited) -> None:
-    error = VerificationError(
-        "an auditor of the trust file trained again, and got another checkpoint than the log has: "
-        + _few(said.different)
-    )
-    case.notes.fails(_ID, error)
+    case.notes.fails(_ID, said.against)
     case.notes.upgrade("adapter_from", Grade.ANCHORED, _ELSEWHERE)
 
 
-def _note_audit(case: Case, said: Audited) -> None:
+def _note_audit(case: Case, segments: Sequence[Segment], said: Audited) -> None:
     """What auditors found, where this machine did not train again."""
-    notes, how = case.notes, _how(said)
+    notes, how = case.notes, _how(segments, said)
     if said.missing:
-        what = f"not all that auditors sent to the chain is at hand: {_few(said.doubts)}"
+        what = f"not all that auditors sent to the chain is at hand: {few(said.doubts)}"
         notes.unchecked(_ID, what, _LINES)
         notes.upgrade("adapter_from", Grade.ANCHORED, "not all that auditors said is at hand")
     elif said.faults:
         needs = "other auditors, or training again (--replay all, with base and dataset)"
-        what = f"auditors trained again, and not all came out exactly: {_few(said.faults)}"
+        what = f"auditors trained again, and not all came out exactly: {few(said.faults)}"
         notes.unchecked(_ID, what, needs)
         notes.upgrade("adapter_from", Grade.ANCHORED, "not all that auditors did came out exactly")
     elif not said.covered:
@@ -98,7 +95,7 @@ def _note_audit(case: Case, said: Audited) -> None:
     else:
         notes.holds(_ID, f"{how}; nothing was trained here", **_figures(said))
         notes.upgrade("adapter_from", _grade(said), how)
-        notes.found_replay(len(said.covered), said.segments)
+        notes.found_replay(_steps(segments, said.covered), _steps(segments))
 
 
 def _grade(said: Audited) -> Grade:
@@ -119,12 +116,21 @@ def _by(said: Audited) -> str:
     return ", ".join(f"{quoted(name)} {len(each)}" for name, each in said.by.items() if each)
 
 
-def _few(faults: Sequence[str]) -> str:
-    more = len(faults) - _MOST_FAULTS
-    return "; ".join(faults[:_MOST_FAULTS]) + (f"; and {more} more" if more > 0 else "")
+def _steps(segments: Sequence[Segment], of: Container[int] | None = None) -> int:
+    """How many optimizer steps these segments have; `of`: only segments of these numbers.
+
+    The log says where segments end, so a publisher can make many short ones, and one long.
+    """
+    chosen = (s for s in segments if of is None or s.number in of)
+    return sum(max(segment.last - segment.first + 1, 0) for segment in chosen)
 
 
-def _how(said: Audited) -> str:
+def _share(segments: Sequence[Segment], numbers: Container[int]) -> str:
+    """How much of the training some segments are, for people."""
+    return f"{_steps(segments, numbers)} of {counted(_steps(segments), 'step')}"
+
+
+def _how(segments: Sequence[Segment], said: Audited) -> str:
     """Who trained how much again, by their word, and the chance that one false segment escaped."""
     whole = counted(said.segments, "segment")
     needed = f"each by at least {said.needed} of the trust file's auditors"
@@ -140,12 +146,17 @@ def _how(said: Audited) -> str:
     missed = 1 - len(said.covered) / said.segments
     return (
         f"{len(said.covered)} of {whole} of training, {drawn}, were done again, {needed}, "
-        f"{signed}; one false segment escapes with a chance of {percent(missed)}"
+        f"{signed}; that is {_share(segments, said.covered)}; one false segment escapes with a "
+        f"chance of {percent(missed)}"
     )
 
 
 def _replay(
-    case: Case, replayer: TrainingReplayer, log: Log, said: Audited | None
+    case: Case,
+    replayer: TrainingReplayer,
+    log: Log,
+    segments: Sequence[Segment],
+    said: Audited | None,
 ) -> ReplayFacts | None:
     """Train again on this machine; returns what it came to, None if it came to nothing."""
     try:
@@ -154,18 +165,20 @@ def _replay(
         # What the caller has is not all there, or cannot be used: that says nothing about the run.
         case.notes.unchecked(_ID, _TEXT, str(error))
         if said is not None and said.covered and not said.doubts:
-            _note_audit(case, said)
+            _note_audit(case, segments, said)
     except VerificationError as error:
         case.notes.fails(_ID, error)
         case.notes.upgrade("adapter_from", Grade.ANCHORED, _ELSEWHERE)
     else:
-        _note(case, facts, said)
+        _note(case, segments, facts, said)
         return facts
     return None
 
 
-def _note(case: Case, facts: ReplayFacts, said: Audited | None) -> None:
-    how = _coverage(facts)
+def _note(
+    case: Case, segments: Sequence[Segment], facts: ReplayFacts, said: Audited | None
+) -> None:
+    how = _coverage(segments, facts)
     if facts.different is not None:
         what = "training again makes another checkpoint than the log has"
         case.notes.differs(_ID, what, [facts.different])
@@ -177,22 +190,22 @@ def _note(case: Case, facts: ReplayFacts, said: Audited | None) -> None:
         case.notes.unchecked(_ID, f"{how}, but not to the same bits: {facts.far}", needs)
         case.notes.upgrade("adapter_from", Grade.ANCHORED, "training again came close")
         return
-    exact = facts.replayed
+    exact = set(facts.outcomes)
     found = f"{how}: each checkpoint at its end has the logged bits"
     grade = Grade.RECOMPUTED if facts.replayed == facts.segments else Grade.SAMPLED
     case.notes.upgrade("adapter_from", grade, how)
     if said is not None and said.covered and not said.doubts:
-        more, exact = _how(said), max(exact, len(said.covered))
+        more, exact = _how(segments, said), exact | said.covered
         case.notes.holds(_ID, f"{found}; {more}", **_figures(said))
         if _grade(said).rank > grade.rank:
             case.notes.upgrade("adapter_from", _grade(said), more)
     else:
-        but = f"; auditors: {_few(said.doubts)}" if said is not None and said.doubts else ""
+        but = f"; auditors: {few(said.doubts)}" if said is not None and said.doubts else ""
         case.notes.holds(_ID, found + but)
-    case.notes.found_replay(exact, facts.segments)
+    case.notes.found_replay(_steps(segments, exact), _steps(segments))
 
 
-def _coverage(facts: ReplayFacts) -> str:
+def _coverage(segments: Sequence[Segment], facts: ReplayFacts) -> str:
     """How much was trained again, and the chance that one false segment escaped."""
     if facts.replayed == facts.segments:
         whole = counted(facts.segments, "segment", "segments")
@@ -200,5 +213,6 @@ def _coverage(facts: ReplayFacts) -> str:
     missed = 1 - facts.replayed / facts.segments
     return (
         f"{facts.replayed} of {facts.segments} segments of training, chosen here at random, were "
-        f"done again; one false segment escapes with a chance of {percent(missed)}"
+        f"done again; that is {_share(segments, facts.outcomes)}; one false segment escapes with a "
+        f"chance of {percent(missed)}"
     )

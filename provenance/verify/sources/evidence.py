@@ -122,6 +122,7 @@ class FolderEvidence:
         self._wanted: int | None = 0  # of how many records `_read` is what there is; None: of all
         self._fault: ProvenanceError | None = None  # what ended the reading of the journal
         self._heads: list[SignedHead] | None = None
+        self._attested: list[Attestation] | None = None
 
     def __eq__(self, other: object) -> bool:
         """Of one folder."""
@@ -207,8 +208,10 @@ class FolderEvidence:
 
     def attestations(self) -> Sequence[Attestation]:
         """Lines of attestations.jsonl; those that cannot be read are left out."""
-        data = self._reader.bytes(self.folder.attestations, MAX_ATTESTATIONS_BYTES)
-        return list(parse_lines(data or b""))
+        if self._attested is None:
+            data = self._reader.bytes(self.folder.attestations, MAX_ATTESTATIONS_BYTES)
+            self._attested = list(parse_lines(data or b""))
+        return self._attested
 
     def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]:
         """proof-<chunk>.json of an epoch."""

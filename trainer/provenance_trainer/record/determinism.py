@@ -96,6 +96,20 @@ def threads_of(environment: Mapping[str, Any]) -> int | None:
     return threads if type(threads) is int and 0 < threads <= _MOST_THREADS else None
 
 
+def trained_on_gpu(environment: Mapping[str, Any]) -> bool | None:
+    """Whether a run's `environment` (attacker-controlled) says so; None if it says no stack."""
+    said = _said(environment)
+    return "gpu" in said if said else None
+
+
+def devices_of(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Variables for a process without a GPU, if the run had none (attacker-controlled).
+
+    A GPU would draw other random numbers, and an honest run would come out otherwise.
+    """
+    return {"CUDA_VISIBLE_DEVICES": ""} if trained_on_gpu(environment) is False else {}
+
+
 def variables_of(environment: Mapping[str, Any]) -> dict[str, str]:
     """Variables for a process that computes as a run's `environment` (attacker-controlled) says.
 

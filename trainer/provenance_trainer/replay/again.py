@@ -28,15 +28,15 @@ from provenance.progress import Say
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.draft import parse_config
 from provenance_trainer.model.base import BaseModel
-from provenance_trainer.model.peft_setup import ship_adapter
+from provenance_trainer.model.peft_setup import has_gpu, ship_adapter
 from provenance_trainer.record.capture import BatchCapture, Snapshot
 from provenance_trainer.record.checkpoints import (
+    ADAPTER_WEIGHTS,
     CheckpointDigests,
     checkpoint_digests,
     folder_of,
-    verify_checkpoint,
 )
-from provenance_trainer.record.determinism import stack, threads_of
+from provenance_trainer.record.determinism import stack, threads_of, trained_on_gpu
 from provenance_trainer.record.sampler import CommittedSampler, EpochOrders
 from provenance_trainer.replay.compare import (
     Comparison,
@@ -46,7 +46,7 @@ from provenance_trainer.replay.compare import (
     distance_of,
     load_weights,
 )
-from provenance_trainer.replay.start import make_start, state_at
+from provenance_trainer.replay.start import make_start, require_part, state_at
 from provenance_trainer.run.train import PreparedRun, prepare_run
 
 
@@ -73,11 +73,13 @@ class Replayed:
     """What training again came to: a comparison of each end, up to the first that is not exact.
 
     stack: what trained again, as `run.open` records it of the run. seconds: of training.
+    steps: how many optimizer steps the whole run has by its registered configuration.
     """
 
     comparisons: tuple[Comparison, ...]
     stack: Mapping[str, Any]
     seconds: float
+    steps: int
 
 
 def replay_segment(work: Work, base: BaseModel, dataset: CommittedDataset, say: Say) -> Replayed:
@@ -96,6 +98,12 @@ def replay_segment(work: Work, base: BaseModel, dataset: CommittedDataset, say: 
     """
     config = _config(work, dataset)
     _require_logged(work.opening, base, dataset)
+    if trained_on_gpu(work.opening.fields["environment"]) and not has_gpu():
+        raise NotFound(
+            "the run says that it was trained on a GPU, which draws other random numbers",
+            where="run.open environment.stack",
+            hint="train again on a machine with one",
+        )
     threads = threads_of(work.opening.fields["environment"])
     run = prepare_run(config, base, dataset, _day(work.opening), threads)
     again, start = Again(work, run, _weights_of(run)), None
@@ -117,7 +125,7 @@ def replay_segment(work: Work, base: BaseModel, dataset: CommittedDataset, say: 
         again.ship()
         again.require_all_compared()
     made_on = stack(deterministic=_was_deterministic(work.opening))
-    return Replayed(tuple(again.found), made_on, seconds)
+    return Replayed(tuple(again.found), made_on, seconds, trainer.state.max_steps)
 
 
 def _train(run: PreparedRun, start: Path | None) -> None:
@@ -258,7 +266,7 @@ class Again:
         for run in self.work.folders:
             logged = folder_of(run, end.fields["path"])
             try:
-                verify_checkpoint(logged, end.record)
+                require_part(logged / ADAPTER_WEIGHTS, end, "weights")
                 return distance_of(load_weights(folder), load_weights(logged), self.first)
             except (VerificationError, InputError, OSError):
                 continue

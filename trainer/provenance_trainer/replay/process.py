@@ -21,7 +21,7 @@ from provenance.log.record import Record
 from provenance.progress import Say
 from provenance.settings import Settings
 from provenance_trainer.model.base import load_base
-from provenance_trainer.record.determinism import variables_of
+from provenance_trainer.record.determinism import devices_of, variables_of
 from provenance_trainer.replay.again import Replayed, Work, replay_segment
 from provenance_zk.training.opened import recomputation
 
@@ -59,7 +59,8 @@ def replay_apart(task: Task, material: Material, say: Say) -> Replayed:
         mine, theirs = context.Pipe(duplex=False)
         arguments = (task, material, Path(scratch), theirs)
         process = context.Process(target=_work, args=arguments, daemon=True)
-        with _environment(variables_of(task.opening.fields["environment"])):
+        said = task.opening.fields["environment"]
+        with _environment(variables_of(said) | devices_of(said)):
             process.start()
         theirs.close()
         try:

@@ -112,12 +112,34 @@ def replay_run(
         segment, places = reachable(segments, row, folders, say)
         say(f"{segment}: {counted(len(segment.batches), 'batch', 'batches')}, {_start(segment)}")
         made = replay_apart(Task(history.opening, seed, segment, places), material, say)
+        _require_whole(segments, made.steps)
         for comparison in made.comparisons:
             say(f"{segment}: {comparison}")
         new = _outcomes(segments, row, made)
         outcomes, left, seconds = outcomes + new, left[len(new) :], seconds + made.seconds
         stack = made.stack
     return Replay(len(segments), tuple(outcomes), stack, seconds)
+
+
+def _require_whole(segments: Sequence[Segment], steps: int) -> None:
+    """The log ends where the registered configuration ends the training.
+
+    Else a publisher could train on and ship whatever state is best for them.
+
+    Args:
+        steps: of the whole run, by that configuration.
+
+    Raises:
+        VerificationError: it ends earlier. (Later ones are found where batches are compared.)
+    """
+    last = segments[-1]
+    if last.last < steps:
+        raise VerificationError(
+            "the log ends the training before the registered configuration does",
+            where=f"record {last.ends[-1].index}",
+            expected=f"step {steps}",
+            actual=f"step {last.last}",
+        )
 
 
 def _row(numbers: Sequence[int]) -> Sequence[int]:

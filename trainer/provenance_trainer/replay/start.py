@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from transformers import TrainerControl, TrainerState
 
@@ -32,6 +32,7 @@ from provenance_trainer.replay.compare import Weights, load_weights
 PARTS = {"weights": ADAPTER_WEIGHTS, "optimizer": OPTIMIZER, "scheduler": SCHEDULER, "rng": RNG}
 _STATE = "trainer_state.json"
 _SPARE = 64 << 20  # bytes of a file beside its tensors
+_LARGEST = 16 << 30  # bytes of a file that is hashed before it is known how many weights there are
 _MOMENTS = 4  # an optimizer keeps fewer times as many numbers as there are weights
 
 
@@ -97,11 +98,14 @@ def state_at(step: int, count: int, config: TrainConfig) -> TrainerState:
 
 
 def require_part(file: Path, placed: Placed, part: str) -> None:
-    """Check one file of a checkpoint against its record.
+    """Check one file of a checkpoint (attacker-controlled) against its record.
 
     Raises:
         VerificationError: it is another one, or the record does not name it.
+        InputError: it is missing, no regular file, or so large that hashing it would not end.
     """
+    with open_regular(file) as stream:
+        _require_size(stream, file, _LARGEST)
     actual = content_digest(file) if part == "weights" else hash_file(file)
     if placed.fields.get(part) != str(actual):
         raise VerificationError(
@@ -115,9 +119,13 @@ def require_part(file: Path, placed: Placed, part: str) -> None:
 def _take(source: Path, target: Path, most: int) -> None:
     """Copy a regular file of at most so many bytes."""
     with open_regular(source) as stream, target.open("wb") as copy:
-        if (size := stream.seek(0, 2)) > most:
-            raise InputError(
-                "file is too large", where=str(source), expected=f"<= {most} bytes", actual=size
-            )
-        stream.seek(0)
+        _require_size(stream, source, most)
         shutil.copyfileobj(stream, copy)
+
+
+def _require_size(stream: BinaryIO, file: Path, most: int) -> None:
+    if (size := stream.seek(0, 2)) > most:
+        raise InputError(
+            "file is too large", where=str(file), expected=f"<= {most} bytes", actual=size
+        )
+    stream.seek(0)

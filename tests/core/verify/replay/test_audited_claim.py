@@ -276,6 +276,45 @@ def test_lines_in_another_folder_count_and_hide_none(monkeypatch: pytest.MonkeyP
     assert told(run.judge())[1].grade is Grade.AUDITED
 
 
+def in_the_name_of(auditor: MadeAuditor, run: ThreeSegments, count: int) -> list[Attestation]:
+    """So many lines that the auditor never signed."""
+    nonces = (Word(number.to_bytes(32, "big")) for number in range(count))
+    return [
+        Attestation(replace(audit_of(run), nonce=nonce), auditor.address, bytes(65))
+        for nonce in nonces
+    ]
+
+
+@pytest.mark.parametrize("where", ["beside it", "in other folders"])
+@pytest.mark.parametrize("replayer", [None, Replayer(came_to(3, "eee"))])
+def test_false_lines_without_end_hide_no_auditors_word(
+    where: str, replayer: Replayer | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audited, "MAX_ATTESTATIONS", 9)
+    run = ThreeSegments()
+    run.trust = trusting(run.trust, 1, A, B)
+    junk = in_the_name_of(B, run, 9)
+    good, bad = A.sign(audit_of(run)), B.sign(audit_of(run, outcomes={1: "different"}))
+    run.evidence.attested = [good, *junk, bad]
+    if where != "beside it":
+        lines = [[good], *([each] for each in junk), [bad]]
+        folders = [replace(run.evidence, log=[], attested=each) for each in lines]
+        run.evidence.attested = []
+        run.source = Folders(run, [run.evidence, *folders])
+    verdict = run.judge(replayer=replayer)
+    assert verdict.status is Status.INDETERMINATE
+    assert "not checked: training.replayed: more than 9 lines in the name" in verdict.reason
+    if where == "beside it":
+        run.evidence.attested = [good, bad, *junk]
+        assert run.judge(replayer=replayer).status is Status.FAILED
+
+
+def test_as_many_lines_as_are_looked_at_deny_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audited, "MAX_ATTESTATIONS", 9)
+    _, claim, _ = judged(lambda run: [*in_the_name_of(A, run, 7), *both(run)])
+    assert claim.holds is True
+
+
 def test_a_damaged_folder_takes_nothing_away() -> None:
     class Damaged(MemoryEvidence):
         def attestations(self) -> list[Attestation]:
