@@ -19,15 +19,20 @@ from starlette.exceptions import HTTPException
 
 from provenance.errors import ProvenanceError, UnavailableError
 from provenance_api.catalog import Catalog
+from provenance_api.explorer.basis import Basis
+from provenance_api.explorer.glance import ChainGlance
 from provenance_api.headers import HEADERS, SecurityHeaders
 from provenance_api.judge import Judge
 from provenance_api.negotiation import prefers_html
 from provenance_api.problems import MEDIA_TYPE, Problem, http_problem, problem_of
 from provenance_api.resolve import Resolver
+from provenance_api.routes.runs import run_routes
 from provenance_api.routes.service import service_routes
 from provenance_api.routes.verify import verify_routes
 from provenance_api.state import AppState
+from provenance_api.web.explorer import ExplorerPages
 from provenance_api.web.page import STATIC, Pages
+from provenance_api.web.texts import ENGLISH
 
 log = logging.getLogger("provenance_api")
 
@@ -36,6 +41,8 @@ def create_app(state: AppState) -> FastAPI:
     """The application over these parts. It indexes the evidence folders when it starts."""
     judge, pages = Judge(state), Pages()
     catalog = Catalog(state.database, state.folders, state.limits.reindex_s, judge.holds_log)
+    glance = ChainGlance(state)
+    basis = Basis(state.database, catalog, glance, state.trust, ENGLISH)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -47,6 +54,7 @@ def create_app(state: AppState) -> FastAPI:
         for problem in catalog.problems:
             log.warning("run folder is not indexed: %s", problem)
         yield
+        glance.close()
         await run_in_threadpool(judge.close)
 
     app = FastAPI(
@@ -60,6 +68,7 @@ def create_app(state: AppState) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     _add_problems(app, pages)
     app.include_router(verify_routes(Resolver(catalog, judge, state.limits.id_chars), pages))
+    app.include_router(run_routes(basis, ExplorerPages(pages)))
     app.include_router(service_routes(state, catalog))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from provenance.ids import RunId
 from provenance.layout import RunFolder
 from provenance.log.record import Record
 from provenance.log.records import Release
-from provenance.verify.sources.evidence import FolderSource
+from provenance.verify.sources.evidence import FolderSource, run_id_of
 from provenance.verify.sources.names import split_name
 from provenance_api.db import (
     Database,
@@ -27,7 +28,7 @@ from provenance_api.db import (
     index_run,
     indexed_from,
 )
-from provenance_api.evidence import Stamp
+from provenance_api.evidence import Redaction, Stamp
 
 LATEST = 20
 MOST_MATCHES = 1000
@@ -65,6 +66,19 @@ class Listed:
         }
 
 
+@dataclass(frozen=True)
+class Damage:
+    """A folder that could not be indexed.
+
+    run_id: the run that its `run.json` names, if it names one.
+    text: why, without the operator's paths.
+    """
+
+    folder: Path
+    run_id: RunId | None
+    text: str
+
+
 class Catalog:
     """The database's index of the evidence folders. Threads may share it.
 
@@ -84,6 +98,7 @@ class Catalog:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._source = database, FolderSource(folders)
+        self._redaction = Redaction(folders)
         self._scan_s, self._holds_log, self._clock = scan_s, holds_log, clock
         self._lock = threading.Lock()
         self._seen: dict[Path, Stamp] = {}
@@ -107,6 +122,23 @@ class Catalog:
             for folder in self._source.runs():
                 self._index(folder)
             self._scanned_s = self._clock()
+
+    def keep_up(self) -> None:
+        """As `refresh`, but for whoever waits for nothing: it ends at once if another one runs."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+            with suppress(UnavailableError):  # /healthz names what is missing
+                self.refresh()
+
+    def damage(self, run_id: RunId | None = None) -> list[Damage]:
+        """The folders that could not be indexed; with an id, those that name this run."""
+        with self._lock:
+            problems = dict(self._problems)
+        found = (
+            Damage(folder, run_id_of(RunFolder(folder)), self._redaction.text(str(error)))
+            for folder, error in sorted(problems.items())
+        )
+        return [each for each in found if run_id in (None, each.run_id)]
 
     def _is_fresh(self) -> bool:
         return self._scanned_s is not None and self._clock() - self._scanned_s < self._scan_s

@@ -20,6 +20,11 @@ from tests.support.spine import Run
 OPERATIONS = {
     "/verify": "verifyModelByQuery",
     "/verify/{model_id}": "verifyModel",
+    "/runs": "listRuns",
+    "/runs/{run_id}": "getRun",
+    "/runs/{run_id}/records": "listRecords",
+    "/runs/{run_id}/records/{index}": "getRecord",
+    "/records/{digest}": "getRecordBytes",
     "/healthz": "getHealth",
     "/version": "getVersion",
     "/.well-known/provenance-trust.yaml": "getTrustFile",

@@ -89,6 +89,10 @@ class Pages:
         """The page of a problem. `query` is the id that was asked for."""
         return self._render("problem.html", problem=problem, query=query[:512])
 
+    def show(self, template: str, **values: Any) -> str:
+        """Another page, by its template; its values are attacker-controlled like all others."""
+        return self._render(template, **values)
+
     def _utc(self, timestamp: int) -> str:
         try:
             moment = datetime.datetime.fromtimestamp(timestamp, datetime.UTC)

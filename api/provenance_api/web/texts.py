@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from provenance.text.shown import visible
+from provenance_api.web.explorer_texts import EXPLORER
 
 
 def made_visible(value: object) -> object:
@@ -237,5 +238,6 @@ _RELEASE = {
     "time.seconds": "{seconds} s after 1970",
 }
 ENGLISH = Texts(
-    "en", _SITE | _HOME | _PROBLEM | _VERDICT | _LINEAGE | _TIMELINE | _CLAIMS | _RELEASE
+    "en",
+    _SITE | _HOME | _PROBLEM | _VERDICT | _LINEAGE | _TIMELINE | _CLAIMS | _RELEASE | EXPLORER,
 )

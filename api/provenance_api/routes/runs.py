@@ -1,0 +1,103 @@
+"""`/runs/..` and `/records/..`: runs, and what their journals hold."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Path, Query, Request
+from fastapi.responses import Response
+
+from provenance_api.explorer.basis import Basis
+from provenance_api.explorer.models import RecordDetail, Records, RunDetail, Runs
+from provenance_api.explorer.records import raw_record, record_detail, record_page
+from provenance_api.explorer.runs import run_detail, run_page
+from provenance_api.routes.answers import (
+    FOREVER,
+    Format,
+    Number,
+    Rows,
+    RunIdText,
+    reply,
+    responses,
+    service_url,
+    tagged,
+)
+from provenance_api.web.explorer import ExplorerPages
+
+TypeText = Annotated[str | None, Query(alias="type", description="A type of records.")]
+DigestText = Annotated[str, Path(description="sha256:.. of a record", max_length=80)]
+
+
+def run_routes(basis: Basis, pages: ExplorerPages) -> APIRouter:
+    """Runs, one run, its records, one record, and the bytes of a record by its digest."""
+    router = APIRouter(tags=["explorer"])
+
+    @router.get(
+        "/runs",
+        operation_id="listRuns",
+        summary="Runs in the evidence folders of this service",
+        responses=responses(Runs, "A page of runs."),
+    )
+    def list_runs(
+        request: Request,
+        background: BackgroundTasks,
+        rows: Rows,
+        format_: Format = None,
+    ) -> Response:
+        background.add_task(basis.catalog.keep_up)
+        value = run_page(basis, rows.after, rows.limit)
+        return reply(request, format_, value, lambda: pages.runs(value))
+
+    @router.get(
+        "/runs/{run_id}",
+        operation_id="getRun",
+        summary="A run, as its records tell it",
+        responses=responses(RunDetail, "The run."),
+    )
+    def get_run(
+        request: Request, background: BackgroundTasks, run_id: RunIdText, format_: Format = None
+    ) -> Response:
+        background.add_task(basis.catalog.keep_up)
+        value = run_detail(basis, run_id)
+        return reply(request, format_, value, lambda: pages.run(value))
+
+    @router.get(
+        "/runs/{run_id}/records",
+        operation_id="listRecords",
+        summary="Records of a run, in their order",
+        responses=responses(Records, "A page of records."),
+    )
+    def list_records(
+        request: Request,
+        run_id: RunIdText,
+        rows: Rows,
+        type_: TypeText = None,
+        format_: Format = None,
+    ) -> Response:
+        value = record_page(basis, run_id, type_, rows.after, rows.limit)
+        return reply(request, format_, value, lambda: pages.records(value))
+
+    @router.get(
+        "/runs/{run_id}/records/{index}",
+        operation_id="getRecord",
+        summary="A record, and its path to the root of a head",
+        responses=responses(RecordDetail, "The record."),
+    )
+    def get_record(
+        request: Request, run_id: RunIdText, index: Number, format_: Format = None
+    ) -> Response:
+        value = record_detail(basis, run_id, index, service_url(request))
+        return reply(request, format_, value, lambda: pages.record(value))
+
+    @router.get(
+        "/records/{digest}",
+        operation_id="getRecordBytes",
+        summary="The bytes of a record, as they are hashed",
+        response_class=Response,
+        responses={200: {"content": {"application/json": {}}, "description": "The record."}},
+    )
+    def get_record_bytes(request: Request, digest: DigestText) -> Response:
+        body = raw_record(basis, digest)
+        return tagged(request, body, "application/json", {"Cache-Control": FOREVER})
+
+    return router
