@@ -26,6 +26,7 @@ from provenance_api.judge import Judge
 from provenance_api.negotiation import prefers_html
 from provenance_api.problems import MEDIA_TYPE, Problem, http_problem, problem_of
 from provenance_api.resolve import Resolver
+from provenance_api.routes.explorer import explorer_routes
 from provenance_api.routes.runs import run_routes
 from provenance_api.routes.service import service_routes
 from provenance_api.routes.verify import verify_routes
@@ -69,15 +70,9 @@ def create_app(state: AppState) -> FastAPI:
     _add_problems(app, pages)
     app.include_router(verify_routes(Resolver(catalog, judge, state.limits.id_chars), pages))
     app.include_router(run_routes(basis, ExplorerPages(pages)))
+    app.include_router(explorer_routes(basis, ExplorerPages(pages)))
     app.include_router(service_routes(state, catalog))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-
-    @app.get("/", include_in_schema=False)
-    def home() -> HTMLResponse:
-        try:
-            return HTMLResponse(pages.home(catalog.latest(), None))
-        except UnavailableError as error:
-            return HTMLResponse(pages.home([], error.what))
 
     return app
 
@@ -87,7 +82,8 @@ def _add_problems(app: FastAPI, pages: Pages) -> None:
         headers = {"Vary": "Accept"}
         wanted = request.query_params.get("format")
         if wanted == "html" or (wanted != "json" and prefers_html(request.headers.get("accept"))):
-            query = request.query_params.get("id") or request.path_params.get("model_id", "")
+            given = (request.query_params.get(name) for name in ("id", "q"))
+            query = next(filter(None, given), None) or request.path_params.get("model_id", "")
             return HTMLResponse(pages.problem(problem, query), problem.status, headers)
         return JSONResponse(problem.to_json(), problem.status, headers, MEDIA_TYPE)
 

@@ -1,4 +1,4 @@
-"""Look-ups in the database: releases by name or manifest, and the latest releases."""
+"""The index of the evidence folders: filling it, and looking up releases by name or manifest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ from provenance_api.db import (
 )
 from provenance_api.evidence import Redaction, Stamp
 
-LATEST = 20
 MOST_MATCHES = 1000
 
 
@@ -192,10 +191,6 @@ class Catalog:
         """Releases of a folder with this manifest digest, newest first."""
         return self._found(ReleaseRow.manifest == bytes(manifest))
 
-    def latest(self) -> list[Listed]:
-        """The newest releases, at most `LATEST`, without a verdict."""
-        return self._query(None, LATEST)
-
     def count_runs(self) -> int:
         """How many runs are indexed.
 
@@ -206,13 +201,13 @@ class Catalog:
             return session.execute(select(func.count()).select_from(RunRow)).scalar_one()
 
     def _found(self, condition: ColumnElement[bool]) -> list[Listed]:
-        found = self._query(condition, MOST_MATCHES)
+        found = self._query(condition)
         if not found:
             self.refresh()
-            found = self._query(condition, MOST_MATCHES)
+            found = self._query(condition)
         return found
 
-    def _query(self, condition: ColumnElement[bool] | None, limit: int) -> list[Listed]:
+    def _query(self, condition: ColumnElement[bool]) -> list[Listed]:
         query = (
             select(ReleaseRow, RecordRow.body)
             .join(
@@ -220,11 +215,11 @@ class Catalog:
                 (RecordRow.run_id == ReleaseRow.run_id) & (RecordRow.index == ReleaseRow.index),
             )
             .order_by(ReleaseRow.time.desc(), ReleaseRow.run_id, ReleaseRow.index.desc())
-            .limit(limit)
+            .where(condition)
+            .limit(MOST_MATCHES)
         )
         with self._database.session() as session:
-            rows = session.execute(query if condition is None else query.where(condition))
-            return [_listed(row, body) for row, body in rows]
+            return [_listed(row, body) for row, body in session.execute(query)]
 
 
 def _listed(row: ReleaseRow, body: bytes) -> Listed:

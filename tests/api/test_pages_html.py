@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from provenance.judgement.verdict import TABLE, Claim, Edge, Grade, Status, Verdict
 from provenance_api.negotiation import prefers_html, quality
 from provenance_api.resolve import Answer
+from provenance_api.web.explorer import ExplorerPages
 from provenance_api.web.lineage import pictures, shorten
 from provenance_api.web.page import FOLDER, LOOKS, STATIC, STEPS, Pages
 from provenance_api.web.texts import ENGLISH, Texts
@@ -110,7 +111,8 @@ def test_digests_are_never_cut_below_8_and_8(client: TestClient, honest: Run) ->
 def test_the_home_page_lists_releases_and_asks_for_an_id(client: TestClient, honest: Run) -> None:
     page = page_of(client, "/")
     assert str(honest.model) in page
-    assert 'name="id"' in page
+    assert 'action="/search"' in page
+    assert 'name="q"' in page
 
 
 def test_problem_pages_say_what_was_searched(client: TestClient) -> None:
@@ -264,13 +266,14 @@ def test_templates_hold_no_text_of_their_own(client: TestClient, honest: Run) ->
         Status.NOT_FOUND, "1", {"name": "2", "digest": "sha256:" + 64 * "0", "file_seen": False}
     )
     pages = Pages(marked)
-    assert '<html lang="xx">' in pages.home([], None)
-    assert "[Latest releases]" in pages.home([], None)
+    home = ExplorerPages(pages, marked).home(None, "3")
+    assert '<html lang="xx">' in home
+    assert "[Latest releases]" in home
     assert "[Not reached.]" in pages.verdict(Answer("x", "digest", verdict))
 
 
 def test_every_text_is_used_and_every_used_text_exists() -> None:
-    texts = {"texts.py", "explorer_texts.py"}
+    texts = {"texts.py", "explorer_texts.py", "shelf_texts.py"}
     modules = [*FOLDER.glob("*.py"), *(FOLDER.parent / "explorer").glob("*.py")]
     files = [
         *(FOLDER / "templates").rglob("*.html"),

@@ -239,7 +239,6 @@ class ProofDetail(ProofLine):
     kind: str
     shows: str
     shows_not: list[str]
-    bytes: int | None
     vk_id: str | None
     dataset_id: str | None
     ledger: str | None

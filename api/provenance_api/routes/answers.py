@@ -44,8 +44,13 @@ Rows = Annotated[Window, Depends()]
 
 def responses(model: type[BaseModel], found: str) -> dict[int | str, dict[str, Any]]:
     """What a route answers, for OpenAPI."""
+    page = {"model": model, "description": found, "content": {"text/html": {}}}
+    return {200: page, **problems()}
+
+
+def problems() -> dict[int | str, dict[str, Any]]:
+    """What every route of the explorer may answer in place of what was asked for."""
     return {
-        200: {"model": model, "description": found, "content": {"text/html": {}}},
         304: {"description": "You have it already (If-None-Match)."},
         400: _PROBLEM | {"description": "A malformed id, number, type or cursor."},
         404: _PROBLEM | {"description": "There is no such thing here."},

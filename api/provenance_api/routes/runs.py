@@ -1,4 +1,4 @@
-"""`/runs/..` and `/records/..`: runs, and what their journals hold."""
+"""`/runs/..` and `/records/..`: runs, and what their journals and folders hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from fastapi import APIRouter, BackgroundTasks, Path, Query, Request
 from fastapi.responses import Response
 
 from provenance_api.explorer.basis import Basis
-from provenance_api.explorer.models import RecordDetail, Records, RunDetail, Runs
+from provenance_api.explorer.heads import head_page
+from provenance_api.explorer.models import (
+    Heads,
+    ProofDetail,
+    Proofs,
+    RecordDetail,
+    Records,
+    RunDetail,
+    Runs,
+)
+from provenance_api.explorer.proofs import proof_detail, proof_page
 from provenance_api.explorer.records import raw_record, record_detail, record_page
 from provenance_api.explorer.runs import run_detail, run_page
 from provenance_api.routes.answers import (
@@ -17,6 +27,7 @@ from provenance_api.routes.answers import (
     Number,
     Rows,
     RunIdText,
+    problems,
     reply,
     responses,
     service_url,
@@ -94,10 +105,50 @@ def run_routes(basis: Basis, pages: ExplorerPages) -> APIRouter:
         operation_id="getRecordBytes",
         summary="The bytes of a record, as they are hashed",
         response_class=Response,
-        responses={200: {"content": {"application/json": {}}, "description": "The record."}},
+        responses=problems()
+        | {200: {"content": {"application/json": {}}, "description": "The record."}},
     )
     def get_record_bytes(request: Request, digest: DigestText) -> Response:
         body = raw_record(basis, digest)
         return tagged(request, body, "application/json", {"Cache-Control": FOREVER})
 
+    _add_heads_and_proofs(router, basis, pages)
     return router
+
+
+def _add_heads_and_proofs(router: APIRouter, basis: Basis, pages: ExplorerPages) -> None:
+    @router.get(
+        "/runs/{run_id}/heads",
+        operation_id="listHeads",
+        summary="Signed heads of a run, compared with its records",
+        responses=responses(Heads, "A page of heads."),
+    )
+    def list_heads(
+        request: Request, run_id: RunIdText, rows: Rows, format_: Format = None
+    ) -> Response:
+        value = head_page(basis, run_id, rows.after, rows.limit)
+        return reply(request, format_, value, lambda: pages.heads(value))
+
+    @router.get(
+        "/runs/{run_id}/proofs",
+        operation_id="listProofs",
+        summary="Proof files of a run",
+        responses=responses(Proofs, "A page of proofs."),
+    )
+    def list_proofs(
+        request: Request, run_id: RunIdText, rows: Rows, format_: Format = None
+    ) -> Response:
+        value = proof_page(basis, run_id, rows.after, rows.limit)
+        return reply(request, format_, value, lambda: pages.proofs(value))
+
+    @router.get(
+        "/runs/{run_id}/proofs/{epoch}/{chunk}",
+        operation_id="getProof",
+        summary="A proof file: what its kind shows and what not",
+        responses=responses(ProofDetail, "The proof."),
+    )
+    def get_proof(
+        request: Request, run_id: RunIdText, epoch: Number, chunk: Number, format_: Format = None
+    ) -> Response:
+        value = proof_detail(basis, run_id, epoch, chunk)
+        return reply(request, format_, value, lambda: pages.proof(value))

@@ -1,13 +1,20 @@
-"""The texts of the explorer's pages, in English. `{name}` stands for a value."""
+"""The texts of the pages of runs and records, in English. `{name}` stands for a value."""
 
 from __future__ import annotations
+
+from provenance_api.web.shelf_texts import SHELVES
 
 _SITE = {
     "nav.site": "Explorer",
     "nav.here": "You are here",
     "nav.runs": "Runs",
     "nav.run": "Run {run}",
+    "nav.datasets": "Datasets",
+    "nav.releases": "Releases",
     "nav.records": "Records",
+    "nav.heads": "Signed heads",
+    "nav.proofs": "Proofs",
+    "nav.counted": "{name} ({count})",
     "nav.next": "Next page",
     "nav.first": "First page",
     "nav.previous_record": "Record {index} before",
@@ -212,4 +219,4 @@ _CONFIG = {
     "config.assistant_only_loss": "only the assistant's words are learned",
     "config.packing": "several records share a sequence",
 }
-EXPLORER = _SITE | _SOURCE | _RUN | _LOG | _RECORD | _SAYS | _CONFIG
+EXPLORER = _SITE | _SOURCE | _RUN | _LOG | _RECORD | _SAYS | _CONFIG | SHELVES
