@@ -70,7 +70,10 @@ class RunLine(BaseModel):
     state: Literal["open", "closed", "unknown"]
     size: int
     signer: str | None
-    publisher: str | None = Field(description="The name that the trust file gives the signer.")
+    publisher: str | None = Field(
+        description="The name that the trust file gives the address that record 0 claims. Anybody "
+        "can write an address: `registry.signer_is_owner` of the run says more."
+    )
 
 
 class Setting(BaseModel):

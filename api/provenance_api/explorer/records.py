@@ -39,13 +39,13 @@ MOST_BYTES = 1 << 20
 LINE_BYTES = 64 << 10
 """Bytes of a record of which a list says more than its type."""
 CHECK_PATH = (
-    "import functools,hashlib,json,sys;r=json.load(sys.stdin);i=r['inclusion'];k=r['index'];"
-    "w=(k^(i['size']-1)).bit_length();p=[bytes.fromhex(s['hash'][2:]) for s in i['path']];"
+    'import functools,hashlib,json,sys;r=json.load(sys.stdin);i=r["inclusion"];k=r["index"];'
+    'w=(k^(i["size"]-1)).bit_length();p=[bytes.fromhex(s["hash"][2:]) for s in i["path"]];'
     "h=lambda b:hashlib.sha256(b).digest();"
-    "f=lambda n,j:h(b'\\1'+(p[j]+n if j>=w or k>>j&1 else n+p[j]));"
-    "n=functools.reduce(f,range(len(p)),h(b'\\0'+bytes.fromhex(r['entry'][7:])));"
-    "ok=k<i['size'] and len(p)==w+bin(k>>w).count('1') and n.hex()==i['root'][2:];"
-    "print('record',k,'is' if ok else 'is NOT','under root',i['root']);sys.exit(not ok)"
+    'f=lambda n,j:h(b"\\1"+(p[j]+n if j>=w or k>>j&1 else n+p[j]));'
+    'n=functools.reduce(f,range(len(p)),h(b"\\0"+bytes.fromhex(r["entry"][7:])));'
+    'ok=k<i["size"] and len(p)==w+bin(k>>w).count("1") and n.hex()==i["root"][2:];'
+    'print("record",k,"is" if ok else "is NOT","under root",i["root"]);sys.exit(not ok)'
 )
 """RFC 9162, 2.1.3.2, for a reader's own Python: it shares no code with this project."""
 

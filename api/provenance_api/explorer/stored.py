@@ -125,8 +125,9 @@ class StoredLog:
             .order_by(HeadRow.position.desc())
             .limit(LATEST_LOOKED_AT)
         )
-        found = [self.judged(row) for row in self._session.scalars(query)]
-        return max((h for h in found if h.holds), key=lambda h: (h.size, h.seq), default=None)
+        rows = sorted(self._session.scalars(query), key=lambda row: (row.size, row.seq))
+        judged = (self.judged(row) for row in reversed(rows))
+        return next((head for head in judged if head.holds), None)
 
     def digest(self, head: StoredHead) -> str:
         """The digest that people compare heads by."""

@@ -35,7 +35,7 @@ MEANINGS = (
 )
 """Settings that have a text of their own, in the order in which people ask for them."""
 _SAID = {
-    "run.open": ("registered",),
+    "run.open": (),
     "seed": ("source",),
     "checkpoint": ("step", "epoch"),
     "epoch": ("epoch", "consumed"),

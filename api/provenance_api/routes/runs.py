@@ -85,7 +85,7 @@ def run_routes(basis: Basis, pages: ExplorerPages) -> APIRouter:
         type_: TypeText = None,
         format_: Format = None,
     ) -> Response:
-        value = record_page(basis, run_id, type_, rows.after, rows.limit)
+        value = record_page(basis, run_id, type_ or None, rows.after, rows.limit)
         return reply(request, format_, value, lambda: pages.records(value))
 
     @router.get(

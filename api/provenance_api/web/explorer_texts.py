@@ -15,6 +15,7 @@ _SITE = {
     "nav.heads": "Signed heads",
     "nav.proofs": "Proofs",
     "nav.counted": "{name} ({count})",
+    "nav.pages": "Pages of this list",
     "nav.next": "Next page",
     "nav.first": "First page",
     "nav.previous_record": "Record {index} before",
@@ -59,6 +60,7 @@ _RUN = {
     "runs.state": "State",
     "runs.size": "Records",
     "runs.publisher": "Publisher, as claimed",
+    "runs.says": "says it is {name}",
     "runs.damaged": "Folders that cannot be read ({count})",
     "runs.damaged_lead": "These folders are damaged or contradict what was indexed before. They "
     "are not shown.",
@@ -70,7 +72,9 @@ _RUN = {
     "run.opened": "opened",
     "run.closed": "closed",
     "run.signer": "publisher, as claimed",
-    "run.trusted": "{name} in the trust file of this service",
+    "run.trusted": "{name} in the trust file of this service; on chain it owns this run",
+    "run.only_claimed": "the address of {name} in the trust file of this service, but nothing here "
+    "shows that it opened this run",
     "run.stranger": "the trust file of this service does not name this address",
     "run.dataset": "dataset",
     "run.dataset_counts": "{count} records, depth {depth}",
@@ -183,7 +187,7 @@ _RECORD = {
 }
 _SAYS = {
     "says.batch": "positions {positions} of epoch {epoch}, step {step}",
-    "says.run.open": "opens the run; registered: {registered}",
+    "says.run.open": "opens the run",
     "says.seed": "seed from {source}",
     "says.checkpoint": "checkpoint at step {step}, epoch {epoch}",
     "says.epoch": "epoch {epoch}, {consumed} positions",

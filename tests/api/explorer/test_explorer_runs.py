@@ -207,6 +207,22 @@ def test_an_altered_entry_leads_to_no_proof(
     assert shown["source"]["chain"]["status"] == "differs"
 
 
+def test_a_run_under_a_trusted_address_that_did_not_open_it_is_not_trusted(
+    make_client: ClientFactory, honest: Run, lab: Lab, data: Data, tmp_path: Path
+) -> None:
+    """The attack: a stranger's run whose record 0 names a trusted publisher's address."""
+    signer = {"signer": lab.session().address}
+    plan = Plan(session="impostor", prove=False, release=False, opening=signer)
+    run = build_run(lab, data, tmp_path / "impostor", plan)
+    client = make_client(run.folder.root)
+    assert client.get(at(run)).json()["registry"]["signer_is_owner"] is False
+    page = page_of(client, at(run))
+    assert "nothing here shows that it opened this run" in page
+    assert "on chain it owns this run" not in page
+    assert "on chain it owns this run" in page_of(make_client(honest.folder.root), at(honest))
+    assert "says it is default" in page_of(client, "/runs")
+
+
 def test_lists_are_paged_to_their_end(client: TestClient, honest: Run) -> None:
     found, path = [], at(honest, "/records?limit=3")
     while path:
