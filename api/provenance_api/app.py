@@ -19,15 +19,21 @@ from starlette.exceptions import HTTPException
 
 from provenance.errors import ProvenanceError, UnavailableError
 from provenance_api.catalog import Catalog
+from provenance_api.explorer.basis import Basis
+from provenance_api.explorer.glance import ChainGlance
 from provenance_api.headers import HEADERS, SecurityHeaders
 from provenance_api.judge import Judge
 from provenance_api.negotiation import prefers_html
 from provenance_api.problems import MEDIA_TYPE, Problem, http_problem, problem_of
 from provenance_api.resolve import Resolver
+from provenance_api.routes.explorer import explorer_routes
+from provenance_api.routes.runs import run_routes
 from provenance_api.routes.service import service_routes
 from provenance_api.routes.verify import verify_routes
 from provenance_api.state import AppState
+from provenance_api.web.explorer import ExplorerPages
 from provenance_api.web.page import STATIC, Pages
+from provenance_api.web.texts import ENGLISH
 
 log = logging.getLogger("provenance_api")
 
@@ -36,6 +42,8 @@ def create_app(state: AppState) -> FastAPI:
     """The application over these parts. It indexes the evidence folders when it starts."""
     judge, pages = Judge(state), Pages()
     catalog = Catalog(state.database, state.folders, state.limits.reindex_s, judge.holds_log)
+    glance = ChainGlance(state)
+    basis = Basis(state.database, catalog, glance, state.trust, ENGLISH)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -47,6 +55,7 @@ def create_app(state: AppState) -> FastAPI:
         for problem in catalog.problems:
             log.warning("run folder is not indexed: %s", problem)
         yield
+        glance.close()
         await run_in_threadpool(judge.close)
 
     app = FastAPI(
@@ -60,15 +69,10 @@ def create_app(state: AppState) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     _add_problems(app, pages)
     app.include_router(verify_routes(Resolver(catalog, judge, state.limits.id_chars), pages))
+    app.include_router(run_routes(basis, ExplorerPages(pages)))
+    app.include_router(explorer_routes(basis, ExplorerPages(pages)))
     app.include_router(service_routes(state, catalog))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-
-    @app.get("/", include_in_schema=False)
-    def home() -> HTMLResponse:
-        try:
-            return HTMLResponse(pages.home(catalog.latest(), None))
-        except UnavailableError as error:
-            return HTMLResponse(pages.home([], error.what))
 
     return app
 
@@ -78,7 +82,8 @@ def _add_problems(app: FastAPI, pages: Pages) -> None:
         headers = {"Vary": "Accept"}
         wanted = request.query_params.get("format")
         if wanted == "html" or (wanted != "json" and prefers_html(request.headers.get("accept"))):
-            query = request.query_params.get("id") or request.path_params.get("model_id", "")
+            given = (request.query_params.get(name) for name in ("id", "q"))
+            query = next(filter(None, given), None) or request.path_params.get("model_id", "")
             return HTMLResponse(pages.problem(problem, query), problem.status, headers)
         return JSONResponse(problem.to_json(), problem.status, headers, MEDIA_TYPE)
 

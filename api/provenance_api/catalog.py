@@ -1,10 +1,11 @@
-"""Look-ups in the database: releases by name or manifest, and the latest releases."""
+"""The index of the evidence folders: filling it, and looking up releases by name or manifest."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from provenance.ids import RunId
 from provenance.layout import RunFolder
 from provenance.log.record import Record
 from provenance.log.records import Release
-from provenance.verify.sources.evidence import FolderSource
+from provenance.verify.sources.evidence import FolderSource, run_id_of
 from provenance.verify.sources.names import split_name
 from provenance_api.db import (
     Database,
@@ -27,9 +28,8 @@ from provenance_api.db import (
     index_run,
     indexed_from,
 )
-from provenance_api.evidence import Stamp
+from provenance_api.evidence import Redaction, Stamp
 
-LATEST = 20
 MOST_MATCHES = 1000
 
 
@@ -65,6 +65,19 @@ class Listed:
         }
 
 
+@dataclass(frozen=True)
+class Damage:
+    """A folder that could not be indexed.
+
+    run_id: the run that its `run.json` names, if it names one.
+    text: why, without the operator's paths.
+    """
+
+    folder: Path
+    run_id: RunId | None
+    text: str
+
+
 class Catalog:
     """The database's index of the evidence folders. Threads may share it.
 
@@ -84,6 +97,7 @@ class Catalog:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._source = database, FolderSource(folders)
+        self._redaction = Redaction(folders)
         self._scan_s, self._holds_log, self._clock = scan_s, holds_log, clock
         self._lock = threading.Lock()
         self._seen: dict[Path, Stamp] = {}
@@ -107,6 +121,23 @@ class Catalog:
             for folder in self._source.runs():
                 self._index(folder)
             self._scanned_s = self._clock()
+
+    def keep_up(self) -> None:
+        """As `refresh`, but for whoever waits for nothing: it ends at once if another one runs."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+            with suppress(UnavailableError):  # /healthz names what is missing
+                self.refresh()
+
+    def damage(self, run_id: RunId | None = None) -> list[Damage]:
+        """The folders that could not be indexed; with an id, those that name this run."""
+        with self._lock:
+            problems = dict(self._problems)
+        found = (
+            Damage(folder, run_id_of(RunFolder(folder)), self._redaction.text(str(error)))
+            for folder, error in sorted(problems.items())
+        )
+        return [each for each in found if run_id in (None, each.run_id)]
 
     def _is_fresh(self) -> bool:
         return self._scanned_s is not None and self._clock() - self._scanned_s < self._scan_s
@@ -160,10 +191,6 @@ class Catalog:
         """Releases of a folder with this manifest digest, newest first."""
         return self._found(ReleaseRow.manifest == bytes(manifest))
 
-    def latest(self) -> list[Listed]:
-        """The newest releases, at most `LATEST`, without a verdict."""
-        return self._query(None, LATEST)
-
     def count_runs(self) -> int:
         """How many runs are indexed.
 
@@ -174,13 +201,13 @@ class Catalog:
             return session.execute(select(func.count()).select_from(RunRow)).scalar_one()
 
     def _found(self, condition: ColumnElement[bool]) -> list[Listed]:
-        found = self._query(condition, MOST_MATCHES)
+        found = self._query(condition)
         if not found:
             self.refresh()
-            found = self._query(condition, MOST_MATCHES)
+            found = self._query(condition)
         return found
 
-    def _query(self, condition: ColumnElement[bool] | None, limit: int) -> list[Listed]:
+    def _query(self, condition: ColumnElement[bool]) -> list[Listed]:
         query = (
             select(ReleaseRow, RecordRow.body)
             .join(
@@ -188,11 +215,11 @@ class Catalog:
                 (RecordRow.run_id == ReleaseRow.run_id) & (RecordRow.index == ReleaseRow.index),
             )
             .order_by(ReleaseRow.time.desc(), ReleaseRow.run_id, ReleaseRow.index.desc())
-            .limit(limit)
+            .where(condition)
+            .limit(MOST_MATCHES)
         )
         with self._database.session() as session:
-            rows = session.execute(query if condition is None else query.where(condition))
-            return [_listed(row, body) for row, body in rows]
+            return [_listed(row, body) for row, body in session.execute(query)]
 
 
 def _listed(row: ReleaseRow, body: bytes) -> Listed:

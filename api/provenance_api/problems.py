@@ -66,6 +66,19 @@ class UnknownModel(NotFound):
         self.searched = searched
 
 
+class UnknownHandle(NotFound):
+    """Nothing in the index has this handle. `searched` lists what it was compared with."""
+
+    def __init__(self, handle: str, searched: tuple[str, ...]) -> None:
+        super().__init__(
+            "nothing in the evidence folders of this service has this handle",
+            actual=handle,
+            hint="the chain may know a file's SHA-256 all the same: ask for its verdict at "
+            "/verify/SHA-256",
+        )
+        self.searched = searched
+
+
 class AmbiguousModel(Conflict):
     """Several releases match this id. `matches` lists them, newest first."""
 
@@ -112,7 +125,7 @@ def problem_of(error: ProvenanceError) -> Problem:
     }
     shown = facts.keys() if status < HTTPStatus.INTERNAL_SERVER_ERROR else {"hint"}
     members: dict[str, Any] = {k: v for k, v in facts.items() if k in shown}
-    if isinstance(error, UnknownModel):
+    if isinstance(error, UnknownModel | UnknownHandle):
         members["searched"] = list(error.searched)
     if isinstance(error, AmbiguousModel):
         members["matches"] = [dict(m) for m in error.matches]

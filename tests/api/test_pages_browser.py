@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,17 @@ def site(make_state: StateFactory, honest: Run, hostile: Run, revoked: Run) -> I
 
 def paths(*runs: Run) -> list[str]:
     verdicts = [f"/verify/{run.model}" for run in runs]
+    explored = [
+        f"/runs/0x{run.run_id.hex()}{rest}"
+        for run in runs
+        for rest in ("", "/records", "/records/0", "/records/9", "/heads", "/proofs")
+    ]
     return [
+        *explored,
+        f"/runs/0x{runs[0].run_id.hex()}/proofs/0/0",
+        f"/datasets/{runs[0].data.registered.dataset_id}",
+        f"/runs/0x{64 * '0'}",
+        *("/runs", "/datasets", "/releases", "/search?q=model", "/search?q=nobody"),
         "/",
         *verdicts,
         f"/verify/sha256:{64 * '0'}",
@@ -181,3 +192,74 @@ def test_one_picture_is_shown_and_digests_have_copy_buttons(
         assert browser.evaluate(f"{shown}.map(e => e.classList[1]).join()") == f"lineage-{kind}"
         codes = browser.evaluate("document.querySelectorAll('[data-copy]').length")
         assert codes == browser.evaluate("document.querySelectorAll('button.copy').length") > 0
+
+
+LUMINANCE = """
+(() => {
+  const parts = c => c.match(/[\\d.]+/g).map(Number);
+  const linear = v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = c => { const [r, g, b] = parts(c).map(linear);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const behind = e => { for (; e; e = e.parentElement) {
+      const c = getComputedStyle(e).backgroundColor;
+      if ((parts(c)[3] ?? 1) > 0) return c; } return "rgb(255, 255, 255)"; };
+  const bad = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let n; (n = walk.nextNode());) {
+    const e = n.parentElement, box = e.getBoundingClientRect();
+    if (!n.data.trim() || !box.width || e.closest("svg, script, .hidden")) continue;
+    const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) bad.push(n.data.trim().slice(0, 40));
+  }
+  return bad;
+})()
+"""
+"""Texts whose contrast is below 4.5 to 1 (WCAG 2.2, 1.4.3)."""
+UNNAMED = """
+[...document.querySelectorAll("a, button, input, select, svg[role=img], table, nav")].filter(e =>
+  !(e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.length)
+  || (e.tagName === "TABLE" && !e.caption && !e.classList.contains("segments"))
+  || (e.tagName === "TH" && !e.scope)).map(e => e.outerHTML.slice(0, 80))
+"""
+SMALL = """
+[...document.querySelectorAll("a, button, select, input, summary")].filter(e => {
+  const box = e.getBoundingClientRect();
+  return box.width && box.height < 24 && !e.closest("p, dd, li, h1, h2, h3");
+}).map(e => e.outerHTML.slice(0, 80))
+"""
+"""Targets below 24 pixels that do not stand in a line of text (WCAG 2.2, 2.5.8)."""
+LEVELS = "[...document.querySelectorAll('h1, h2, h3')].map(e => +e.tagName[1])"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_accessible(
+    browser: Browser, site: str, honest: Run, hostile: Run, scheme: str
+) -> None:
+    """Contrast, names, captions, order of headings, size of targets; axe-core is not here."""
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.send("Emulation.setEmulatedMedia", {"features": [feature]})
+    for path in paths(honest, hostile):
+        browser.open(site + path, 1280, 800)
+        assert browser.evaluate(LUMINANCE) == [], path
+        assert browser.evaluate(UNNAMED) == [], path
+        assert browser.evaluate(SMALL) == [], path
+        levels = browser.evaluate(LEVELS)
+        assert levels[0] == 1, path
+        assert all(b - a <= 1 for a, b in pairwise(levels)), path
+    browser.send("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_the_keyboard_alone_reaches_a_record(browser: Browser, site: str, honest: Run) -> None:
+    run = f"/runs/0x{honest.run_id.hex()}"
+    browser.open(f"{site}{run}/records", 1280, 800)
+    for _ in range(40):
+        for type_ in ("keyDown", "keyUp"):
+            key = {"type": type_, "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
+            browser.send("Input.dispatchKeyEvent", key)
+        assert (
+            browser.evaluate("parseFloat(getComputedStyle(document.activeElement).outlineWidth)")
+            >= 2
+        )
+        if browser.evaluate("document.activeElement.pathname") == f"{run}/records/0":
+            return
+    pytest.fail("no record can be reached with the keyboard")

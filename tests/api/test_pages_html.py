@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,47 +13,12 @@ from fastapi.testclient import TestClient
 from provenance.judgement.verdict import TABLE, Claim, Edge, Grade, Status, Verdict
 from provenance_api.negotiation import prefers_html, quality
 from provenance_api.resolve import Answer
+from provenance_api.web.explorer import ExplorerPages
 from provenance_api.web.lineage import pictures, shorten
 from provenance_api.web.page import FOLDER, LOOKS, STATIC, STEPS, Pages
 from provenance_api.web.texts import ENGLISH, Texts
-from tests.support.service import HOSTILE, REASON, ClientFactory
+from tests.support.service import HOSTILE, HTML, REASON, ClientFactory, Outline, page_of
 from tests.support.spine import Run
-
-HTML = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-VOID = {"meta", "link", "input", "img", "br"}
-
-
-class Outline(HTMLParser):
-    """Checks that tags nest, and collects what a test asks for."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.feed(page)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-
-def page_of(client: TestClient, path: str) -> str:
-    answer = client.get(path, headers=HTML)
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    Outline(answer.text)
-    return answer.text
 
 
 def test_verdict_page_says_what_was_not_checked_first(client: TestClient, honest: Run) -> None:
@@ -147,7 +111,8 @@ def test_digests_are_never_cut_below_8_and_8(client: TestClient, honest: Run) ->
 def test_the_home_page_lists_releases_and_asks_for_an_id(client: TestClient, honest: Run) -> None:
     page = page_of(client, "/")
     assert str(honest.model) in page
-    assert 'name="id"' in page
+    assert 'action="/search"' in page
+    assert 'name="q"' in page
 
 
 def test_problem_pages_say_what_was_searched(client: TestClient) -> None:
@@ -293,7 +258,7 @@ def test_every_tone_of_the_style_sheet_belongs_to_a_status() -> None:
 def test_templates_hold_no_text_of_their_own(client: TestClient, honest: Run) -> None:
     """With another language's texts no English is left on a page, but in commands (`<pre>`)."""
     marked = Texts("xx", {key: f"[{text}]" for key, text in ENGLISH.sentences.items()})
-    for template in (FOLDER / "templates").iterdir():
+    for template in (FOLDER / "templates").rglob("*.html"):
         text = re.sub(r"{%.*?%}|{{.*?}}", "", template.read_text(), flags=re.DOTALL)
         text = re.sub(r"<pre>.*?</pre>|<[^>]*>", "", text, flags=re.DOTALL)
         assert re.findall(r"[A-Za-z]+", text) == [], template.name
@@ -301,14 +266,19 @@ def test_templates_hold_no_text_of_their_own(client: TestClient, honest: Run) ->
         Status.NOT_FOUND, "1", {"name": "2", "digest": "sha256:" + 64 * "0", "file_seen": False}
     )
     pages = Pages(marked)
-    assert '<html lang="xx">' in pages.home([], None)
-    assert "[Latest releases]" in pages.home([], None)
+    home = ExplorerPages(pages, marked).home(None, "3")
+    assert '<html lang="xx">' in home
+    assert "[Latest releases]" in home
     assert "[Not reached.]" in pages.verdict(Answer("x", "digest", verdict))
 
 
 def test_every_text_is_used_and_every_used_text_exists() -> None:
-    modules = (FOLDER / f"{name}.py" for name in ("lineage", "page", "timeline"))
-    files = [*(FOLDER / "templates").iterdir(), *modules]
+    texts = {"texts.py", "explorer_texts.py", "shelf_texts.py"}
+    modules = [*FOLDER.glob("*.py"), *(FOLDER.parent / "explorer").glob("*.py")]
+    files = [
+        *(FOLDER / "templates").rglob("*.html"),
+        *(module for module in modules if module.name not in texts),
+    ]
     source = "".join(file.read_text() for file in files)
     used = set(re.findall(r'"((?:[a-z_]+\.)+[a-z_0-9]+)"', source)) & set(ENGLISH.sentences)
     made = set(re.findall(r't\("([a-z.]+)" ~', source)) | set(re.findall(r'f"([\w.]+\.){', source))

@@ -107,9 +107,16 @@ def test_dropped_tables_are_rebuilt(store: Database, honest: Run) -> None:
         ("UPDATE releases SET name = 'somebody-elses-model'", "release "),
         ("UPDATE releases SET model = manifest", "release "),
         ("UPDATE heads SET root = run_id WHERE position = 0", "head 0"),
+        ("UPDATE releases SET entry = manifest", "release "),
+        ("UPDATE openings SET signer = '0x00'", "opening "),
+        ("UPDATE openings SET dataset_id = run_id", "opening "),
+        (
+            "INSERT INTO nodes SELECT run_id, 1, 0, run_id FROM runs",
+            "node 1/0",
+        ),
         (
             "INSERT INTO releases "
-            "SELECT run_id, 999, model, manifest, 'more', version, time FROM releases",
+            "SELECT run_id, 999, model, manifest, 'more', version, time, entry FROM releases",
             "release 999",
         ),
     ],

@@ -20,6 +20,19 @@ from tests.support.spine import Run
 OPERATIONS = {
     "/verify": "verifyModelByQuery",
     "/verify/{model_id}": "verifyModel",
+    "/runs": "listRuns",
+    "/runs/{run_id}": "getRun",
+    "/runs/{run_id}/records": "listRecords",
+    "/runs/{run_id}/records/{index}": "getRecord",
+    "/records/{digest}": "getRecordBytes",
+    "/runs/{run_id}/heads": "listHeads",
+    "/runs/{run_id}/proofs": "listProofs",
+    "/runs/{run_id}/proofs/{epoch}/{chunk}": "getProof",
+    "/": "getHome",
+    "/datasets": "listDatasets",
+    "/datasets/{dataset_id}": "getDataset",
+    "/releases": "listReleases",
+    "/search": "search",
     "/healthz": "getHealth",
     "/version": "getVersion",
     "/.well-known/provenance-trust.yaml": "getTrustFile",
@@ -130,3 +143,31 @@ def test_the_documentation_pages_of_the_framework_are_off(
     app = create_app(make_state(honest.folder.root))
     assert app.docs_url is None
     assert app.redoc_url is None
+
+
+def test_openapi_describes_what_the_explorer_answers(client: TestClient, honest: Run) -> None:
+    document = client.get("/openapi.json").json()
+    run = f"/runs/0x{honest.run_id.hex()}"
+    answers = {
+        "/": "/",
+        "/runs": "/runs",
+        "/runs/{run_id}": run,
+        "/runs/{run_id}/records": f"{run}/records",
+        "/runs/{run_id}/records/{index}": f"{run}/records/2",
+        "/runs/{run_id}/heads": f"{run}/heads",
+        "/runs/{run_id}/proofs": f"{run}/proofs",
+        "/runs/{run_id}/proofs/{epoch}/{chunk}": f"{run}/proofs/0/0",
+        "/datasets": "/datasets",
+        "/releases": "/releases",
+        "/search": "/search?q=model",
+    }
+    for route, path in answers.items():
+        responses = document["paths"][route]["get"]["responses"]
+        content = responses["200"]["content"]
+        name = content["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        assert "text/html" in content, route
+        assert set(document["components"]["schemas"][name]["properties"]) == set(
+            client.get(path).json()
+        ), route
+        assert {"304", "400", "404", "500", "503"} <= set(responses), route
+        assert "application/problem+json" in responses["404"]["content"], route

@@ -17,7 +17,7 @@ from provenance.settings import Settings
 from provenance_api.db import Database
 from provenance_cli.wiring import reader_for
 from tests.support.chain import Lab
-from tests.support.service import REASON, ClientFactory, StateFactory
+from tests.support.service import HTML, REASON, ClientFactory, StateFactory
 from tests.support.spine import TIME, Data, Plan, Run, build_run
 
 KEYS = {
@@ -402,7 +402,8 @@ def test_database_down_leaves_verdicts_by_digest(make_client: ClientFactory, hon
     assert answer.status_code == 503
     assert "hunter2" not in answer.text
     assert client.get("/healthz").json()["database"]["status"] == "unreachable"
-    assert client.get("/").status_code == 200
+    assert client.get("/", headers=HTML).status_code == 200
+    assert client.get("/").status_code == 503
 
 
 def test_claim_by_a_stranger_is_not_found(

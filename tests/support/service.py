@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html.parser import HTMLParser
 from typing import Any
 
 import uvicorn
@@ -31,3 +32,38 @@ def serving(app: Any) -> Iterator[str]:
 
 StateFactory = Callable[..., AppState]
 ClientFactory = Callable[..., TestClient]
+HTML = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+VOID = {"meta", "link", "input", "img", "br"}
+
+
+class Outline(HTMLParser):
+    """Checks that tags nest, and collects what a test asks for."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def page_of(client: TestClient, path: str) -> str:
+    answer = client.get(path, headers=HTML)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    Outline(answer.text)
+    return answer.text

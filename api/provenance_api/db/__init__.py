@@ -4,6 +4,8 @@ from provenance_api.db.engine import SCHEMA_REVISION, Database
 from provenance_api.db.models import (
     Base,
     HeadRow,
+    NodeRow,
+    OpeningRow,
     ProofRow,
     RecordRow,
     ReleaseRow,
@@ -16,6 +18,8 @@ __all__ = [
     "Base",
     "Database",
     "HeadRow",
+    "NodeRow",
+    "OpeningRow",
     "ProofRow",
     "RecordRow",
     "ReleaseRow",

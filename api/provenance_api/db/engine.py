@@ -23,7 +23,7 @@ from provenance.errors import ConfigError, Conflict, InputError, UnavailableErro
 from provenance_api.db.models import Base
 
 # The migration that makes the tables of `models`. A test compares it with migrations/.
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 BUSY_TIMEOUT_MS = 10_000
 
 

@@ -7,7 +7,7 @@ equal records.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, MetaData, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 NAMING = {
@@ -43,6 +43,7 @@ class RecordRow(Base):
     """Record `index` of a run: its canonical bytes, their digest, and its entry in the log."""
 
     __tablename__ = "records"
+    __table_args__ = (Index("ix_records_run_id_type_index", "run_id", "type", "index"),)
 
     run_id: Mapped[bytes] = _run_key()
     index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -64,12 +65,15 @@ class HeadRow(Base):
     position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     seq: Mapped[int] = mapped_column(BigInteger)
     size: Mapped[int] = mapped_column(BigInteger)
-    root: Mapped[bytes] = mapped_column(LargeBinary(32))
+    root: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
     signature: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class ReleaseRow(Base):
-    """A `release` record, with what people ask for: digest of file or manifest, name, version."""
+    """A `release` record, with what people ask for: digest of file or manifest, name, version.
+
+    entry: the record's entry in the log, which for releases alone is not its digest.
+    """
 
     __tablename__ = "releases"
 
@@ -79,7 +83,40 @@ class ReleaseRow(Base):
     manifest: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
     name: Mapped[str] = mapped_column(Text, index=True)
     version: Mapped[str | None] = mapped_column(Text)
-    time: Mapped[str] = mapped_column(Text)
+    time: Mapped[str] = mapped_column(Text, index=True)
+    entry: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
+
+
+class OpeningRow(Base):
+    """What record 0 of a run, its `run.open`, says and people ask for.
+
+    Of the dataset stands here what has its form; the record is somebody's word, and the rest of it
+    is None.
+    """
+
+    __tablename__ = "openings"
+
+    run_id: Mapped[bytes] = _run_key()
+    time: Mapped[str] = mapped_column(Text, index=True)
+    signer: Mapped[str] = mapped_column(Text, index=True)
+    dataset_id: Mapped[bytes | None] = mapped_column(LargeBinary(32), index=True)
+    root: Mapped[bytes | None] = mapped_column(LargeBinary(32), index=True)
+    depth: Mapped[int | None] = mapped_column(BigInteger)
+    count: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class NodeRow(Base):
+    """Root of a whole subtree of 256^level records of a run's log, level 1 or more.
+
+    With them a root or a path is made from a few hundred rows, however long the log is.
+    """
+
+    __tablename__ = "nodes"
+
+    run_id: Mapped[bytes] = _run_key()
+    level: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
 
 
 class ProofRow(Base):

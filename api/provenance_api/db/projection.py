@@ -1,8 +1,8 @@
 """Writing the rows of a run folder into the database, and finding where the two differ.
 
-Records, heads and releases are append-only. If a stored row differs from the folder's, somebody
-altered one of them, and the row is never overwritten. Proof files may be made again, so their rows
-are updated from the folder.
+Records, heads, releases, openings and nodes are append-only. If a stored row differs from the
+folder's, somebody altered one of them, and the row is never overwritten. Proof files may be made
+again, so their rows are updated from the folder.
 """
 
 from __future__ import annotations
@@ -19,10 +19,18 @@ from sqlalchemy.orm import Session
 from provenance.errors import VerificationError
 from provenance.ids import RunId, to_hex
 from provenance.layout import RunFolder
-from provenance_api.db.models import Base, HeadRow, RecordRow, ReleaseRow, RunRow
+from provenance_api.db.models import (
+    Base,
+    HeadRow,
+    NodeRow,
+    OpeningRow,
+    RecordRow,
+    ReleaseRow,
+    RunRow,
+)
 from provenance_api.db.rows import PAGE_ROWS, DerivedRows, Row, registered_run_id
 
-APPEND_ONLY: tuple[type[Base], ...] = (RecordRow, HeadRow, ReleaseRow)
+APPEND_ONLY: tuple[type[Base], ...] = (RecordRow, HeadRow, ReleaseRow, OpeningRow, NodeRow)
 
 
 @dataclass(frozen=True)

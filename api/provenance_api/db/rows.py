@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -10,19 +11,23 @@ from typing import Any
 from provenance.digest import Digest, hash_file
 from provenance.encoding import MAX_INTEGER
 from provenance.errors import InputError
-from provenance.ids import RunId
+from provenance.ids import RunId, Word
 from provenance.layout import RunFolder
 from provenance.log.anchoring import SignedHead, read_heads
 from provenance.log.record import Record
+from provenance.log.records import RunOpen
 from provenance.log.tree import iterate_records
 from provenance.verify.sources.evidence import MAX_CHUNKS, run_id_of
 from provenance.verify.sources.names import split_name
 from provenance_api.db.models import (
     Base,
     HeadRow,
+    NodeRow,
+    OpeningRow,
     ProofRow,
     ReleaseRow,
 )
+from provenance_api.db.subtrees import Subtrees
 
 Row = dict[str, Any]
 PAGE_ROWS = 1000
@@ -34,13 +39,16 @@ class DerivedRows:
 
     size: How many records were read so far.
     epochs: For each epoch, the number of its last logged anchoring.
-    releases: Rows of the releases read so far.
+    releases, openings: Rows of the releases read so far, and of record 0.
+    tree: Nodes over the entries read so far.
     """
 
     run_id: RunId
     size: int = 0
     epochs: dict[int, int | None] = field(default_factory=dict)
     releases: list[Row] = field(default_factory=list)
+    openings: list[Row] = field(default_factory=list)
+    tree: Subtrees = field(default_factory=Subtrees)
 
     def record_pages(self, folder: RunFolder) -> Iterator[list[Row]]:
         """Rows of the records, at most `PAGE_ROWS` at a time.
@@ -58,6 +66,9 @@ class DerivedRows:
             yield rows
 
     def _note(self, index: int, record: Record) -> None:
+        self.tree.append(record.entry)
+        if index == 0 and record.type == RunOpen.TYPE:
+            self.openings.append(_opening_row(self.run_id, record))
         if record.type == "epoch":
             self.epochs[record.fields["epoch"]] = record.fields.get("number")
         elif record.type == "release":
@@ -68,6 +79,8 @@ class DerivedRows:
         return [
             (HeadRow, _head_rows(folder, self.run_id)),
             (ReleaseRow, self.releases),
+            (OpeningRow, self.openings),
+            (NodeRow, [{"run_id": self.run_id, **node} for node in self.tree.rows]),
             (ProofRow, _proof_rows(folder, self.run_id, self.epochs)),
         ]
 
@@ -112,7 +125,32 @@ def _release_row(run_id: RunId, index: int, record: Record) -> Row:
         "name": name,
         "version": version,
         "time": record.time,
+        "entry": bytes(record.entry),
     }
+
+
+def _opening_row(run_id: RunId, record: Record) -> Row:
+    dataset = record.fields["dataset"]
+    return {
+        "run_id": run_id,
+        "time": record.time,
+        "signer": record.fields["signer"],
+        "dataset_id": _word(dataset, "dataset_id"),
+        "root": _word(dataset, "root"),
+        "depth": _number(dataset, "depth"),
+        "count": _number(dataset, "count"),
+    }
+
+
+def _word(said: Mapping[str, Any], name: str) -> bytes | None:
+    with suppress(InputError):
+        return bytes(Word.parse(said.get(name)))
+    return None
+
+
+def _number(said: Mapping[str, Any], name: str) -> int | None:
+    value = said.get(name)
+    return value if type(value) is int and 0 <= value <= MAX_INTEGER else None
 
 
 def _head_rows(folder: RunFolder, run_id: RunId) -> list[Row]:

@@ -16,7 +16,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from provenance.judgement.policy import CLAIMS, ON_DEMAND
 from provenance.judgement.verdict import Claim, Status, Verdict
-from provenance_api.catalog import Listed
 from provenance_api.problems import Problem
 from provenance_api.resolve import Answer
 from provenance_api.web.lineage import pictures, shorten
@@ -81,13 +80,13 @@ class Pages:
             query=answer.asked,
         )
 
-    def home(self, releases: list[Listed], note: str | None) -> str:
-        """The front page. `note` says why releases cannot be listed, if they cannot."""
-        return self._render("home.html", releases=releases, note=note, query="")
-
     def problem(self, problem: Problem, query: str) -> str:
         """The page of a problem. `query` is the id that was asked for."""
         return self._render("problem.html", problem=problem, query=query[:512])
+
+    def show(self, template: str, **values: Any) -> str:
+        """Another page, by its template; its values are attacker-controlled like all others."""
+        return self._render(template, **values)
 
     def _utc(self, timestamp: int) -> str:
         try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from provenance.text.shown import visible
+from provenance_api.web.explorer_texts import EXPLORER
 
 
 def made_visible(value: object) -> object:
@@ -46,9 +47,9 @@ class Texts:
 
 _SITE = {
     "site.title": "Model provenance",
-    "site.model_id": "Model id",
-    "site.model_id_example": "sha256:… or name:version",
-    "site.verify": "Verify",
+    "site.handle": "Digest, id, name or address",
+    "site.handle_example": "sha256:…, 0x… or name:version",
+    "site.search": "Search",
     "site.scope": "This page shows what one service found with one trust file.",
     "site.trust_file": "Trust file of this service",
     "site.compare": "(compare it with your own)",
@@ -61,11 +62,20 @@ _SITE = {
 }
 _HOME = {
     "home.heading": "Where does this model come from?",
-    "home.lead": "Paste a model file's SHA-256, or the name it was released under. The answer "
-    "follows the file back through merge, adapter and checkpoints to the training data, and says "
-    "how well each step is known.",
+    "home.lead": "Paste a model file's SHA-256, the name it was released under, or the id or "
+    "digest of anything else here. The answer on a model follows the file back through merge, "
+    "adapter and checkpoints to the training data, and says how well each step is known.",
     "home.tip": "No digest at hand? {command} prints it.",
     "home.latest": "Latest releases",
+    "home.runs": "Latest runs",
+    "home.all_runs": "All runs",
+    "home.all_releases": "All releases",
+    "home.counts": "What is here",
+    "home.count.runs": "runs",
+    "home.count.records": "records",
+    "home.count.heads": "signed heads",
+    "home.count.releases": "releases",
+    "home.count.datasets": "datasets",
     "home.unlisted": "Releases cannot be listed now: {reason}. Verdicts by digest still work.",
     "home.listed": "This list comes from the evidence folders of this service. It shows nothing "
     "about a release: only its verdict does.",
@@ -237,5 +247,6 @@ _RELEASE = {
     "time.seconds": "{seconds} s after 1970",
 }
 ENGLISH = Texts(
-    "en", _SITE | _HOME | _PROBLEM | _VERDICT | _LINEAGE | _TIMELINE | _CLAIMS | _RELEASE
+    "en",
+    _SITE | _HOME | _PROBLEM | _VERDICT | _LINEAGE | _TIMELINE | _CLAIMS | _RELEASE | EXPLORER,
 )

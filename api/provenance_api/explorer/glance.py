@@ -1,0 +1,155 @@
+"""The chain, for pages: asked through the pinned reader, each thing once in a while, in time.
+
+A page must not hang because an endpoint does. So questions are asked in threads of their own; after
+`patience_s` a page says that the chain did not answer, and for a while no page waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from provenance.errors import ProvenanceError
+from provenance.ids import DatasetId, RunId
+from provenance.judgement.facts import (
+    AnchoringFacts,
+    BlockRef,
+    ChainSnapshot,
+    DatasetFacts,
+    HeadFacts,
+    RunFacts,
+)
+from provenance.judgement.pinned import final_state
+from provenance.verify.case import now
+from provenance_api.state import AppState
+
+FRESH_S = 5.0
+"""Seconds for which an answer, and the final block, are taken again; and for which nobody waits
+for an endpoint that was silent."""
+KEPT, WAITING, WORKERS = 1024, 32, 2
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Seen(Generic[_T]):
+    """What the chain said at a final block.
+
+    block: None if it did not answer in time, is not the pinned one, or its answer cannot be read;
+        `problem` then says in a few words which, without any place.
+    """
+
+    value: _T | None
+    block: BlockRef | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class RunSeen:
+    """A run in the registry, and its newest head, None if it has none."""
+
+    run: RunFacts
+    head: HeadFacts | None
+
+
+class ChainGlance:
+    """Looks at the pinned chain. Threads may share it.
+
+    Args:
+        patience_s: Seconds that a page waits.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        state: AppState,
+        patience_s: float = 1.5,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._state, self._patience_s, self._clock = state, patience_s, clock
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="glance")
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[object, tuple[float, Seen[object]]] = OrderedDict()
+        self._running: dict[object, Future[Seen[object]]] = {}
+        self._snapshot: tuple[float, ChainSnapshot] | None = None
+        self._silent_until = 0.0
+
+    def run(self, run_id: RunId) -> Seen[RunSeen]:
+        """A run and its newest head, at the newest final block."""
+
+        def ask(snapshot: ChainSnapshot) -> RunSeen | None:
+            run = snapshot.run(run_id)
+            if run is None:
+                return None
+            return RunSeen(run, snapshot.head(run_id, run.seq) if run.seq else None)
+
+        return self._ask(("run", run_id), ask)
+
+    def dataset(self, dataset_id: DatasetId) -> Seen[DatasetFacts]:
+        """The registration of a dataset."""
+        return self._ask(("dataset", dataset_id), lambda chain: chain.dataset(dataset_id))
+
+    def anchoring(self, run_id: RunId, epoch: int, number: int) -> Seen[AnchoringFacts]:
+        """Anchoring `number` of an epoch."""
+
+        def ask(snapshot: ChainSnapshot) -> AnchoringFacts | None:
+            if number >= snapshot.anchoring_count(run_id, epoch):
+                return None
+            return snapshot.anchoring(run_id, epoch, number)
+
+        return self._ask(("anchoring", run_id, epoch, number), ask)
+
+    def close(self) -> None:
+        """Wait for no answer any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, key: object, ask: Callable[[ChainSnapshot], _T | None]) -> Seen[_T]:
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None and self._clock() - kept[0] < FRESH_S:
+                return kept[1]  # type: ignore[return-value]  # of this key
+            running = self._running.get(key)
+            if running is None:
+                if len(self._running) >= WAITING:
+                    return Seen(None, None, "too many questions wait for it")
+                running = self._running[key] = self._pool.submit(self._answer, key, ask)
+            patience_s = 0.0 if self._clock() < self._silent_until else self._patience_s
+        try:
+            return running.result(patience_s)  # type: ignore[return-value]  # of this key
+        except TimeoutError:
+            with self._lock:
+                self._silent_until = self._clock() + FRESH_S
+            return Seen(None, None, "it did not answer in time")
+
+    def _answer(self, key: object, ask: Callable[[ChainSnapshot], object]) -> Seen[object]:
+        try:
+            snapshot = self._final()
+            seen: Seen[object] = Seen(ask(snapshot), snapshot.block)
+        except ProvenanceError as error:
+            seen = Seen(None, None, error.what)
+        finally:
+            with self._lock:
+                self._running.pop(key, None)
+        with self._lock:
+            self._kept[key] = (self._clock(), seen)
+            self._kept.move_to_end(key)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+            if seen.block is not None:
+                self._silent_until = 0.0
+        return seen
+
+    def _final(self) -> ChainSnapshot:
+        with self._lock:
+            kept = self._snapshot
+        if kept is not None and self._clock() - kept[0] < FRESH_S:
+            return kept[1]
+        snapshot = final_state(self._state.trust, self._state.reader(), now())
+        with self._lock:
+            self._snapshot = (self._clock(), snapshot)
+        return snapshot

@@ -1,0 +1,46 @@
+"""Signed heads of a run, each compared with its records."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from provenance_api.db import HeadRow, OpeningRow
+from provenance_api.explorer import cursors
+from provenance_api.explorer.basis import Basis, head_line, parse_run_id, source_of
+from provenance_api.explorer.models import Heads
+from provenance_api.explorer.runs import registry_of
+
+
+def head_page(basis: Basis, run_id: str, after: str | None, limit: int) -> Heads:
+    """A page of a run's signed heads, in the order of heads.jsonl.
+
+    Args:
+        run_id, after: attacker-controlled.
+
+    Raises:
+        InputError: a malformed id, or a bad cursor.
+        NotFound: no such run.
+    """
+    wanted = parse_run_id(run_id)
+    form = "the position of a head that is listed here"
+    begin = -1 if after is None else cursors.number(after, form)
+    basis.require(wanted)
+    seen = basis.glance.run(wanted)
+    with basis.log(wanted) as (session, log):
+        if after is not None and session.get(HeadRow, (wanted, begin)) is None:
+            raise cursors.BadCursor(after, form)
+        rows = session.scalars(
+            select(HeadRow)
+            .where(HeadRow.run_id == wanted, HeadRow.position > begin)
+            .order_by(HeadRow.position)
+            .limit(limit + 1)
+        )
+        page, last = cursors.split(rows.all(), limit, lambda row: str(row.position))
+        opening = session.get(OpeningRow, wanted)
+        return Heads(
+            run_id=str(wanted),
+            heads=[head_line(log, log.judged(row)) for row in page],
+            source=source_of(log, seen),
+            registry=registry_of(session, log, seen, None if opening is None else opening.signer),
+            next=cursors.link(f"/runs/{wanted}/heads", last, limit=limit),
+        )
