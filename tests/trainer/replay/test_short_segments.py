@@ -11,7 +11,7 @@ from provenance.log.audit.agreement import Agreement
 from provenance.log.graph.segments import segments_of
 from provenance.progress import silent
 from provenance_trainer.model.base import BaseModel
-from provenance_trainer.replay.run import reachable
+from provenance_trainer.replay.reach import reachable
 from provenance_trainer.run import lifecycle
 from provenance_trainer.run import train as training
 from tests.trainer.replay.dishonest import WAYS
