@@ -106,6 +106,15 @@ def _checked(name: str) -> str:
     return name
 
 
+ReplayExecutor = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        callback=_checked,
+        help="Where segments are trained: local (those in a row as one training), or each by "
+        "itself: local:N (N at a time), ray:local or ray://HOST:PORT.",
+    ),
+]
 ExecutorOption = Annotated[
     str,
     typer.Option(

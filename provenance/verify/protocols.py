@@ -334,12 +334,14 @@ class ReplayFacts:
     segments: of the run. outcomes: the class of each that was trained again, by its number.
     far: where the bits are not the logged ones, and how far off; None if all are equal.
     different: the first checkpoint that is farther off than `far` can be; None if none is.
+    gone: how many checkpoints were gone or not as logged, so that training began before them.
     """
 
     segments: int
     outcomes: Mapping[int, str]
     far: str | None = None
     different: Difference | None = None
+    gone: int = 0
 
     @property
     def replayed(self) -> int:

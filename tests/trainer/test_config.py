@@ -107,6 +107,21 @@ def test_every_number_is_refused_outside_its_range(name: str, kind: type) -> Non
         assert (caught.value.what, caught.value.where) == ("value is out of range", name)
 
 
+@pytest.mark.parametrize(("segment", "save"), [(500, 500), (4, 3), (1, 1), (2**31 - 1, 2)])
+def test_segments_that_are_no_shorter_than_the_checkpoints_are_refused(
+    segment: int, save: int
+) -> None:
+    block = {"segment_steps": segment}
+    with pytest.raises(ConfigError, match=f"less than save_steps, which is {save}") as caught:
+        parse_config({**MINIMAL, "save_steps": save, "provenance": block})
+    assert caught.value.where == "provenance.segment_steps"
+    with pytest.raises(ConfigError, match="value has the wrong type"):
+        parse_config({**MINIMAL, "provenance": {"segment_steps": 2.5}})
+    shorter = {**MINIMAL, "save_steps": segment + 1 if segment < 2**30 else save}
+    if shorter["save_steps"] > segment:
+        assert parse_config({**shorter, "provenance": block}).provenance.segment_steps == segment
+
+
 @pytest.mark.parametrize("value", [0, -1, 1e300])
 def test_heads_are_committed_at_an_interval_that_can_be_waited(value: float) -> None:
     with pytest.raises(ConfigError, match="above 0, at most 86400"):

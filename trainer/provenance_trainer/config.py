@@ -15,10 +15,11 @@ from provenance.digest import Digest, sha256
 from provenance.encoding import canonical_json
 from provenance.errors import ConfigError
 from provenance.faults import Findings
-from provenance_trainer.ranges import out_of_range
+from provenance_trainer.ranges import MAX_COUNT, out_of_range
 
 OnFailure = Literal["continue", "pause", "abort"]
 ShapeName = Literal["text", "messages", "conversations", "prompt_completion", "instruction"]
+_SEGMENT_STEPS = "provenance.segment_steps"
 _MODULE = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -34,6 +35,9 @@ class ProvenanceConfig:
         of zeros, a merged model equal to its base. Its verdict says so.
     nondeterministic: Let torch choose faster algorithms that add in another order each time.
         Nobody can then train again to the same bits.
+    segment_steps: Steps of a segment that can be trained again by itself: so often a checkpoint is
+        written beside those of `save_steps`, which `save_total_limit` does not delete. None for no
+        others than those.
     """
 
     anchor_interval_s: float = 60.0
@@ -41,6 +45,7 @@ class ProvenanceConfig:
     key: str | None = None
     allow_empty: bool = False
     nondeterministic: bool = False
+    segment_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,15 @@ def config_faults(values: Mapping[str, Any]) -> Iterator[ConfigError]:
             "dataset_text_field and dataset_shape exclude each other",
             where="dataset_shape",
             actual=values["dataset_shape"],
+        )
+    segment, save = values[_SEGMENT_STEPS], values["save_steps"]
+    if segment is not None and 1 <= save <= segment <= MAX_COUNT:
+        yield ConfigError(
+            "segments would be no shorter than those between the checkpoints of save_steps",
+            where=_SEGMENT_STEPS,
+            expected=f"less than save_steps, which is {save}",
+            actual=segment,
+            hint="lower it, raise save_steps, or leave it out",
         )
     yield from out_of_range(values)
 

@@ -47,6 +47,7 @@ RANGES: dict[str, _Range] = {
     "eval_samples": _COUNT,
     "eval_batch_size": _COUNT,
     "eval_max_perplexity": _AT_LEAST_1,
+    "provenance.segment_steps": _COUNT,
     "provenance.anchor_interval_s": (f"above 0, at most {DAY_S:.0f}", lambda x: 0 < x <= DAY_S),
 }
 

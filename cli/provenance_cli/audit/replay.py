@@ -19,7 +19,7 @@ from provenance_cli.audit.report import Report
 from provenance_cli.audit.subject import OnChain, Subject
 from provenance_cli.judge.options import TrustFile
 from provenance_cli.judge.question import segments_wanted
-from provenance_cli.options import Json, RunDir
+from provenance_cli.options import Json, ReplayExecutor, RunDir
 from provenance_cli.output import note, result
 from provenance_cli.outputs import try_file, write_output
 from provenance_cli.wiring import require_folder
@@ -51,6 +51,7 @@ def replay(
     out: Annotated[
         Path | None, typer.Option(help="File for the report, which `audit sign` takes.")
     ] = None,
+    executor: ReplayExecutor = "local",
     trust: TrustFile = None,
     json: Json = False,
 ) -> None:
@@ -72,9 +73,11 @@ def replay(
     count = len(subject.segments)
     numbers = drawn(count, count if wanted is None else wanted, chosen)
     note(f"{count} segments; nonce {chosen} draws {', '.join(map(str, numbers))}")
-    material = Material(with_data, base or _base_of(subject.folder), Settings.load())
+    base = base or _base_of(subject.folder)
+    material = Material(with_data, base, Settings.load(), executor)
     found = replay_run(subject.records, [run], numbers, material, note)
     lines = [f"segment {one.number}: {c}" for one in found.outcomes for c in one.comparisons]
+    lines += [str(training) for training in found.trainings]
     summary = f"{len(numbers)} of {count} segments trained again: {found.agreement}"
     about = Report.of(subject, chosen, found.to_json())
     value = {"run": str(run), **about.to_json(), **found.to_json()}

@@ -77,7 +77,8 @@ def require_room(out: Path, room: Room) -> list[str]:
             where=f"{_OUTPUT} {out}",
             expected=f"{_size(room.training)} free at least",
             actual=_size(free),
-            hint="make room, name another output_dir, raise save_steps, or set save_total_limit",
+            hint="make room, name another output_dir, raise save_steps and "
+            "provenance.segment_steps, or set save_total_limit",
         )
     if free < room.training + room.merged:
         return [

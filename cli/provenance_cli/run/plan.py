@@ -46,6 +46,7 @@ def plan(
     """
     import dataclasses
 
+    from provenance.text.counted import counted
     from provenance_cli.actions.commit import Selection
     from provenance_cli.jobs import estimates
     from provenance_cli.jobs.train import TrainJob, TrainRequest
@@ -84,6 +85,8 @@ def plan(
         *(f"data          {line}" for line in data),
         f"training      {made.steps} steps, {made.batches} batches, {made.checkpoints} "
         f"checkpoints, about {made.training_s:.0f} s on two CPU cores",
+        f"segments      {made.checkpoints} of at most {counted(made.segment_steps, 'step')} can be "
+        "trained again by themselves",
         f"log           {made.log_records} records in {made.anchors} heads",
         f"proofs        {made.chunks * made.epochs} epoch proofs over {made.slots} slots, "
         f"about {made.proving_s:.1f} s",

@@ -210,9 +210,13 @@ def _coverage(segments: Sequence[Segment], facts: ReplayFacts) -> str:
     if facts.replayed == facts.segments:
         whole = counted(facts.segments, "segment", "segments")
         return f"the whole training ({whole}) was done again here, from the seed on"
+    early = ""
+    if facts.gone:
+        what = f"{counted(facts.gone, 'checkpoint')} {'is' if facts.gone == 1 else 'are'}"
+        early = f" (from earlier on, since {what} gone or not as logged)"
     missed = 1 - facts.replayed / facts.segments
     return (
         f"{facts.replayed} of {facts.segments} segments of training, chosen here at random, were "
-        f"done again; that is {_share(segments, facts.outcomes)}; one false segment escapes with a "
-        f"chance of {percent(missed)}"
+        f"done again{early}; that is {_share(segments, facts.outcomes)}; one false segment escapes "
+        f"with a chance of {percent(missed)}"
     )

@@ -246,13 +246,16 @@ def test_the_room_of_a_run_is_that_of_its_checkpoints(tmp_path: Path) -> None:
     changes = {"lora_r": 4, "lora_target_modules": ["q_proj"], "save_steps": 1, "max_steps": 5}
 
     def needed(**more: Any) -> Room:
-        return room_of(make_config(tmp_path, tmp_path, **changes, **more), base, 8)
+        return room_of(make_config(tmp_path, tmp_path, **(changes | more)), base, 8)
 
     shape = json.loads((base / "config.json").read_text())
     heads = shape["num_attention_heads"] * shape["head_dim"]
     weights = shape["num_hidden_layers"] * 4 * (shape["hidden_size"] + heads)
     assert needed().training == weights * (5 * 12 + 2)
     assert needed(save_total_limit=2).training == weights * (3 * 12 + 2)
+    segments = {"save_steps": 3, "provenance": {"segment_steps": 2}}
+    assert needed(**segments).training == weights * (4 * 12 + 2)  # 2, 3, 4 and 5
+    assert needed(**segments, save_total_limit=1).training == weights * (4 * 12 + 2)
     assert needed().merged == (base / "model.safetensors").stat().st_size
     assert require_room(tmp_path, Room(1, 1)) == []
     (said,) = require_room(tmp_path, Room(1, 1 << 60))

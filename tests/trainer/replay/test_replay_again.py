@@ -30,7 +30,8 @@ from provenance_trainer.model.base import BaseModel
 from provenance_trainer.record.determinism import variables_of
 from provenance_trainer.replay.again import Replayed, Work, replay_segment
 from provenance_trainer.replay.process import Material
-from provenance_trainer.replay.run import reachable, replay_run
+from provenance_trainer.replay.reach import reachable
+from provenance_trainer.replay.run import replay_run
 from provenance_trainer.run import lifecycle
 from provenance_trainer.run import train as training
 from tests.support import training as support

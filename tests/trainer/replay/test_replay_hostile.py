@@ -22,7 +22,7 @@ from provenance.progress import silent
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.record.checkpoints import checkpoint_digests
 from provenance_trainer.replay.again import Work, replay_segment
-from provenance_trainer.replay.run import reachable
+from provenance_trainer.replay.reach import reachable
 from tests.support import training as support
 from tests.trainer.replay.test_replay_again import Trained
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,14 @@ import pytest
 from provenance.errors import InputError
 from provenance_trainer.draft import parse_config
 from provenance_trainer.model.base import BaseModel
-from provenance_trainer.run.plan import EPOCH_SLOTS, plan, proofs_by_transaction, slots_for
+from provenance_trainer.run.plan import (
+    EPOCH_SLOTS,
+    Ends,
+    ends_of,
+    plan,
+    proofs_by_transaction,
+    slots_for,
+)
 from tests.support import training as support
 
 BASE = {"dataset_name": "d", "output_dir": "o"}
@@ -35,9 +43,17 @@ def test_the_plan_of_the_reference_job_is_known() -> None:
     assert p.registration_s <= 15
 
 
-@pytest.mark.parametrize(("max_steps", "accumulation"), [(-1, 1), (-1, 2), (2, 1), (4, 2), (7, 1)])
+@pytest.mark.parametrize(
+    ("max_steps", "accumulation", "segment_steps"),
+    [(-1, 1, None), (-1, 2, None), (2, 1, None), (4, 2, 1), (7, 1, None), (7, 1, 2), (6, 1, 2)],
+)
 def test_plan_equals_the_run(
-    tiny: BaseModel, cache_dir: Path, tmp_path: Path, max_steps: int, accumulation: int
+    tiny: BaseModel,
+    cache_dir: Path,
+    tmp_path: Path,
+    max_steps: int,
+    accumulation: int,
+    segment_steps: int | None,
 ) -> None:
     data = support.make_dataset(tmp_path / "data", 10)
     config = support.make_config(
@@ -46,6 +62,7 @@ def test_plan_equals_the_run(
         num_train_epochs=2,
         max_steps=max_steps,
         gradient_accumulation_steps=accumulation,
+        provenance={"segment_steps": segment_steps},
     )
     p, summary = plan(config, 10), support.start_or_resume(config, cache_dir)
     count = {
@@ -58,6 +75,34 @@ def test_plan_equals_the_run(
         summary.steps,
     )
     assert (p.consumed, p.remainder) == (summary.consumed, summary.remainder)
+
+
+@pytest.mark.parametrize("segment_steps", [None, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("steps", [1, 2, 5, 6, 12, 13, 30])
+def test_checkpoints_are_counted_as_they_are_written(steps: int, segment_steps: int | None) -> None:
+    block = {"segment_steps": segment_steps}
+    config = parse_config({**BASE, "max_steps": steps, "save_steps": 6, "provenance": block})
+    written = {*range(6, steps, 6), *range(segment_steps or 6, steps, segment_steps or 6), steps}
+    p = plan(config, 10)
+    stay = {step for step in written if segment_steps and step % segment_steps == 0}
+    assert ends_of(config, steps) == Ends(len(written - stay), len(stay))
+    assert (p.checkpoints, p.saves) == (len(written), len({*range(6, steps, 6), steps}))
+    assert p.segment_steps == max(end - start for start, end in pairwise(sorted(written | {0})))
+
+
+def test_segments_add_no_heads_to_a_plan() -> None:
+    few = plan(parse_config({**BASE, "max_steps": 100, "save_steps": 50}), 10)
+    block = {"segment_steps": 5}
+    many = plan(parse_config({**BASE, "max_steps": 100, "save_steps": 50, "provenance": block}), 10)
+    assert (few.checkpoints, many.checkpoints) == (2, 20)
+    assert (few.anchors, few.transactions) == (many.anchors, many.transactions)
+    assert many.log_records == few.log_records + 18
+
+
+def test_a_plan_of_the_longest_run_takes_no_time() -> None:
+    block = {"segment_steps": 1}
+    longest = {**BASE, "max_steps": 2**31 - 1, "save_steps": 2, "provenance": block}
+    assert plan(parse_config(longest), 10).checkpoints == 2**31 - 1
 
 
 def test_proofs_are_grouped_as_they_are_submitted() -> None:

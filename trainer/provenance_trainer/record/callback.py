@@ -24,9 +24,9 @@ from typing import Any, Protocol
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from provenance.errors import ConfigError, ProvenanceError
+from provenance.errors import ConfigError
 from provenance_trainer.record.capture import BatchCapture
-from provenance_trainer.record.checkpoints import checkpoint_digests
+from provenance_trainer.record.checkpoints import digests_or_none
 from provenance_trainer.record.recorder import Recorder
 from provenance_trainer.record.sampler import CommittedSampler
 
@@ -58,8 +58,11 @@ class ProvenanceCallback(TrainerCallback):
         anchor: AnchorHandle | None = None,
         *,
         sampler: CommittedSampler | None = None,
+        segment_steps: int | None = None,
     ) -> None:
+        """`segment_steps`: how often a checkpoint is saved besides those that Trainer saves."""
         self.recorder, self.anchor, self.sampler = recorder, anchor, sampler
+        self.segment_steps = segment_steps
         self.capture = BatchCapture(recorder.batch)
 
     def on_train_begin(
@@ -89,28 +92,44 @@ class ProvenanceCallback(TrainerCallback):
         """Tell the recorder the optimizer step, from 1."""
         self.recorder.begin_step(state.global_step + 1)
 
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Have a checkpoint saved where a segment ends."""
+        if self.segment_steps and state.global_step % self.segment_steps == 0:
+            control.should_save = True
+
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Record the checkpoint.
 
         Everything that the checkpoint covers is on disk before its record is made. The record is on
-        disk before training goes on.
+        disk before training goes on. One that only ends a segment is recorded as batches are:
+        training does not wait, and no head is asked for.
         """
+        if self._is_light(state):
+            if state.is_world_process_zero:
+                folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
+                self.recorder.checkpoint_folder(folder, state.global_step)
+            return
         if not state.is_world_process_zero:
             self.recorder.settle()
             return
         name = f"checkpoint-{state.global_step}"
         self.recorder.settle()
-        try:
-            digests = checkpoint_digests(Path(args.output_dir or ".") / name)
-        except (ProvenanceError, OSError) as error:
-            logger.error("checkpoint %s is not recorded: %s", name, error)
+        digests = digests_or_none(Path(args.output_dir or ".") / name)
+        if digests is None:
             return
         self.recorder.checkpoint(name, digests, state.global_step)
         self.recorder.settle()
         if self.anchor is not None:
             self.anchor.request()
+
+    def _is_light(self, state: TrainerState) -> bool:
+        """Whether a checkpoint is none of `save_steps`, nor the last one."""
+        step = state.global_step
+        return bool(self.segment_steps) and step % state.save_steps != 0 and step < state.max_steps
 
     def on_evaluate(
         self,

@@ -7,6 +7,7 @@ then reads the state of optimizer, scheduler and random generators with
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,12 @@ from provenance.artifacts.identity import hash_files
 from provenance.artifacts.listing import list_folder
 from provenance.artifacts.manifest import manifest_of
 from provenance.digest import Digest, hash_file
-from provenance.errors import InputError, VerificationError
+from provenance.errors import InputError, ProvenanceError, VerificationError
 from provenance.log.graph.segments import is_resumable
 from provenance.log.history import History, Placed
 from provenance.log.record import Record
+
+logger = logging.getLogger("provenance.trainer")
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 OPTIMIZER, SCHEDULER, RNG = "optimizer.pt", "scheduler.pt", "rng_state.pth"
@@ -56,6 +59,15 @@ def checkpoint_digests(folder: Path) -> CheckpointDigests:
     )
     files = hash_files(list_folder(folder).bound)
     return CheckpointDigests(manifest_of(folder).root, weights, files, optimizer, scheduler, rng)
+
+
+def digests_or_none(folder: Path) -> CheckpointDigests | None:
+    """`checkpoint_digests`; None, with an error in the log, if it cannot be read."""
+    try:
+        return checkpoint_digests(folder)
+    except (ProvenanceError, OSError) as error:
+        logger.error("checkpoint %s is not recorded: %s", folder.name, error)
+        return None
 
 
 def _digest_if_present(path: Path) -> Digest | None:

@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from provenance.digest import Digest
 from provenance.errors import ProvenanceError, UnavailableError
@@ -30,7 +31,11 @@ from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance_trainer.config import OnFailure
 from provenance_trainer.record.capture import Snapshot
-from provenance_trainer.record.checkpoints import CheckpointDigests, ResumePoint
+from provenance_trainer.record.checkpoints import (
+    CheckpointDigests,
+    ResumePoint,
+    digests_or_none,
+)
 from provenance_trainer.record.course import Course, FedBatch, LeafSource, Ranks, digest_text
 from provenance_trainer.record.salted_journal import SaltedJournal, Salts
 from provenance_trainer.record.sampler import EpochOrders
@@ -150,6 +155,24 @@ class Recorder:
             path: Folder name relative to the run's folder.
         """
         self._put(lambda seq: self._course.checkpoint(path, digests, step, seq))
+
+    def checkpoint_folder(self, folder: Path, step: int) -> None:
+        """Record a checkpoint that is complete on disk, hashed by the recorder's thread.
+
+        Returns at once; the record comes after those of all batches before it. One that cannot be
+        hashed is not recorded, and an error is logged.
+
+        Args:
+            folder: Of the run's folder. Nobody may change it any more.
+        """
+
+        def made(seq: int) -> Record | None:
+            digests = digests_or_none(folder)
+            if digests is None:
+                return None
+            return self._course.checkpoint(folder.name, digests, step, seq)
+
+        self._put(made)
 
     def eval(
         self,

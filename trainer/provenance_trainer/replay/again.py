@@ -6,6 +6,7 @@ before they are used, and the batches that are fed with the logged ones while th
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -113,7 +114,7 @@ def replay_segment(work: Work, base: BaseModel, dataset: CommittedDataset, say: 
         again.first = load_weights(start)
     trainer, orders = run.trainer, EpochOrders(work.seed, len(dataset))
     trainer.sampler = CommittedSampler(orders, batch_size=config.per_device_train_batch_size)
-    follow = Follow(again, dataset, trainer.sampler, say)
+    follow = Follow(again, dataset, trainer.sampler, say, start)
     trainer.add_callback(follow)
     began = time.monotonic()
     if work.segment.batches:
@@ -223,9 +224,11 @@ class Again:
         return next((e for e in ends if is_resumable(e) and e.fields["step"] == step), None)
 
     def saved(self, end: Placed) -> bool:
-        """Compare what Trainer has just saved; returns whether it is exact."""
-        name = f"checkpoint-{end.fields['step']}"
-        return self._compare(end, Path(self._run.config.output_dir) / name)
+        """Compare what Trainer has just saved, and delete it; returns whether it is exact."""
+        folder = Path(self._run.config.output_dir) / f"checkpoint-{end.fields['step']}"
+        exact = self._compare(end, folder)
+        shutil.rmtree(folder)  # training goes on from memory
+        return exact
 
     @property
     def is_exact(self) -> bool:
@@ -277,12 +280,15 @@ class Again:
 class Follow(TrainerCallback):
     """Compares each batch with the logged one, and each checkpoint; stops at the segment's end, or
     where the state is not the logged one.
+
+    start: the folder that training goes on from, which is deleted once it was read.
     """
 
     again: Again
     dataset: CommittedDataset
     sampler: CommittedSampler
     say: Say
+    start: Path | None = None
     fed: dict[tuple[int, int], Placed] = field(default_factory=dict)
     step: int = 0
     micro: int = 0
@@ -342,6 +348,9 @@ class Follow(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Save where the log has a checkpoint, and stop at the segment's end."""
+        if self.start is not None:  # Trainer has read all of it
+            shutil.rmtree(self.start)
+            self.start = None
         done, segment = state.global_step, self.segment
         control.should_save = self.again.end_at(done) is not None
         if done >= segment.last:

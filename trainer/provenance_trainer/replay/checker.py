@@ -60,7 +60,8 @@ class TrainingReplay:
         replay = replay_run(records, folders, numbers, self._material, self._say)
         outcomes = {one.number: one.agreement.value for one in replay.outcomes}
         far = None if replay.agreement is Agreement.EXACT else str(replay.worst)
-        return ReplayFacts(count, outcomes, far, different_of(replay))
+        gone = len({name for training in replay.trainings for name in training.gone})
+        return ReplayFacts(count, outcomes, far, different_of(replay), gone)
 
     def _find(self, opening: Record) -> list[Path]:
         each = FolderSource(self._folders).runs()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
+import signal
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from transformers.utils import logging
@@ -25,14 +29,23 @@ from provenance_trainer.record.determinism import devices_of, variables_of
 from provenance_trainer.replay.again import Replayed, Work, replay_segment
 from provenance_zk.training.opened import recomputation
 
+_CONTEXT = multiprocessing.get_context("spawn")
+_WORK, _TEMPORARY = "work", "tmp"
+_ENDED = 128 + signal.SIGTERM
+
 
 @dataclass(frozen=True)
 class Material:
-    """What an auditor has: the committed dataset with its salts, and the base by name or folder."""
+    """What an auditor has: the committed dataset with its salts, and the base by name or folder.
+
+    executor: where segments are trained again (`provenance_zk.workers.names`). `local`: one after
+        the other, those in a row as one training. All others: each by itself.
+    """
 
     dataset: Path
     base: str
     settings: Settings
+    executor: str = "local"
 
 
 @dataclass(frozen=True)
@@ -48,46 +61,95 @@ class Task:
     folders: Sequence[Path]
 
 
-def replay_apart(task: Task, material: Material, say: Say) -> Replayed:
-    """Train a segment again in a process of its own; raises what `replay_segment` raises.
+class Apart:
+    """A process that trains a segment again, and the folder that it writes into.
 
-    Raises:
-        NotFound: the process ended without a result, such as for want of memory.
+        with Apart(task, material) as apart:
+            while isinstance(told := apart.told(), str):
+                print(told)
+
+    Both are gone when it is closed. If this process is killed, the other one ends by itself.
     """
-    context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory(prefix="provenance-replay-") as scratch:
-        mine, theirs = context.Pipe(duplex=False)
-        arguments = (task, material, Path(scratch), theirs)
-        process = context.Process(target=_work, args=arguments, daemon=True)
-        said = task.opening.fields["environment"]
-        with _environment(variables_of(said) | devices_of(said)):
-            process.start()
-        theirs.close()
+
+    def __init__(self, task: Task, material: Material) -> None:
+        self._task, self._material = task, material
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Apart:
+        with ExitStack() as stack:  # whatever ends this halfway leaves nothing behind
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="provenance-replay-"))
+            self.answers, theirs = _CONTEXT.Pipe(duplex=False)
+            stack.callback(self.answers.close)
+            arguments = (self._task, self._material, Path(scratch), theirs)
+            self._process = _CONTEXT.Process(target=_work, args=arguments, daemon=True)
+            stack.callback(self._end)
+            said = self._task.opening.fields["environment"]
+            with _environment(variables_of(said) | devices_of(said)):
+                self._process.start()
+            theirs.close()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process, if it still runs, and delete its folder."""
+        self._stack.close()
+
+    def _end(self) -> None:
+        if self._process.pid is not None:
+            self._process.kill()
+            self._process.join()
+
+    def told(self) -> str | Replayed:
+        """What the process says next: a line for people, or its result.
+
+        Raises: what `replay_segment` raises, and NotFound if the process ended without a result.
+        """
         try:
-            return _told(mine, say)
+            told = self.answers.recv()
         except EOFError as error:
-            process.join()
+            self._process.join()
             raise NotFound(
                 "the process that trains again ended without a result",
-                where=str(task.segment),
-                actual=f"exit code {process.exitcode}",
+                where=str(self._task.segment),
+                actual=f"exit code {self._process.exitcode}",
                 hint="is there enough memory?",
             ) from error
-        finally:
-            process.kill()
-            process.join()
-            mine.close()
-
-
-def _told(answers: Connection, say: Say) -> Replayed:
-    """Pass on what the process says, up to its result; EOFError if it ends before."""
-    while True:
-        told = answers.recv()
         if isinstance(told, ProvenanceError):
             raise told
-        if isinstance(told, Replayed):
-            return told
-        say(str(told))
+        return told if isinstance(told, Replayed) else str(told)
+
+
+def replay_apart(task: Task, material: Material, say: Say) -> Replayed:
+    """Train a segment again in a process of its own; raises what `Apart.told` raises."""
+    with Apart(task, material) as apart:
+        while isinstance(told := apart.told(), str):
+            say(told)
+        return told
+
+
+@contextmanager
+def sigterm_as_exit() -> Iterator[None]:
+    """While it lasts, SIGTERM ends this process as `sys.exit` does: what was begun is cleaned up.
+
+    It changes nothing outside the main thread, or where the caller handles the signal.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end the cleaning up
+        sys.exit(_ENDED)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager
@@ -107,12 +169,31 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 def _work(task: Task, material: Material, scratch: Path, answers: Connection) -> None:
     """The fresh process: sends lines for people, then the result or the error."""
+    threading.Thread(target=_follow_parent, args=(scratch,), daemon=True).start()
+    # Whoever ends this process deletes one folder: also what others write for a while is in it,
+    # such as the prover's copy of salts.
+    for name in (_WORK, _TEMPORARY):
+        (scratch / name).mkdir()
+    tempfile.tempdir = os.environ["TMPDIR"] = str(scratch / _TEMPORARY)
     try:
-        answers.send(_replayed(task, material, scratch, answers.send))
+        answers.send(_replayed(task, material, scratch / _WORK, answers.send))
     except ProvenanceError as error:
         answers.send(error)
     except Exception as error:
         answers.send(InternalError("replay failed", actual=f"{type(error).__name__}: {error}"))
+
+
+def _follow_parent(scratch: Path) -> None:
+    """End this process once the one that started it is gone, with the folder that it would delete.
+
+    A parent that is killed by SIGKILL can do neither.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "this process was started by another one"
+    wait([parent.sentinel])
+    shutil.rmtree(scratch, ignore_errors=True)
+    shutil.rmtree(scratch, ignore_errors=True)  # what was written meanwhile
+    os._exit(1)
 
 
 def _replayed(task: Task, material: Material, scratch: Path, say: Say) -> Replayed:

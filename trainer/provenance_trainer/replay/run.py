@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provenance.errors import InputError, InternalError, VerificationError
+from provenance.errors import InternalError, VerificationError
 from provenance.ids import Word
 from provenance.log.audit.agreement import Agreement
 from provenance.log.fold import read_history
-from provenance.log.graph.segments import Segment, joined, segments_of
-from provenance.log.history import Placed
+from provenance.log.graph.segments import Segment, segments_of
 from provenance.log.record import Record
 from provenance.progress import Say
 from provenance.text.counted import counted
 from provenance.text.shown import told
-from provenance_trainer.record.checkpoints import folder_of
 from provenance_trainer.replay.again import Replayed
 from provenance_trainer.replay.compare import Comparison
-from provenance_trainer.replay.process import Material, Task, replay_apart
-from provenance_trainer.replay.start import PARTS, require_part
+from provenance_trainer.replay.crew import Done, replay_each
+from provenance_trainer.replay.process import Material, Task, replay_apart, sigterm_as_exit
+from provenance_trainer.replay.reach import gone_before, reachable
+
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,65 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Training:
+    """One training of a replay, of one or more segments in a row.
+
+    segment: what was trained (its start is the publisher's checkpoint that was loaded).
+    gone: folders of checkpoints that are gone, or not as logged, so that it began earlier.
+    machine: where it was trained; None for this machine.
+    """
+
+    segment: Segment
+    gone: tuple[str, ...]
+    machine: str | None
+    made: Replayed
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        start = self.segment.start
+        loaded = start and {"record": start.index, "name": start.fields["path"][:80]}
+        return {
+            "first": self.segment.first,
+            "last": self.segment.last,
+            "loaded": loaded,
+            "gone": [name[:80] for name in self.gone],
+            "machine": self.machine,
+        }
+
+    def __str__(self) -> str:
+        where = f" on {self.machine}" if self.machine else ""
+        text = f"{self.segment}{where}: {_start(self.segment)}"
+        if self.gone:
+            names = ", ".join(told(name) for name in self.gone[:_MOST_NAMED])
+            more = len(self.gone) - _MOST_NAMED
+            few = f"{names} and {more} more" if more > 0 else names
+            text += f", since {few} {'is' if len(self.gone) == 1 else 'are'} gone or not as logged"
+        return text
+
+
+@dataclass(frozen=True)
 class Replay:
     """What training a run again came to.
 
     count: segments of the run. outcomes: of each that was asked for, in order.
-    stack: of the processes that trained. seconds: of training.
+    trainings: what it took, in the order of steps.
     """
 
     count: int
     outcomes: tuple[Outcome, ...]
-    stack: Mapping[str, Any]
-    seconds: float
+    trainings: tuple[Training, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Of training, all machines together."""
+        return sum(each.made.seconds for each in self.trainings)
+
+    @property
+    def stack(self) -> Mapping[str, Any]:
+        """Of the first process that trained; those of `others` that differ from it stand in it."""
+        first, *more = (dict(each.made.stack) for each in self.trainings)
+        others = [each for i, each in enumerate(more) if each != first and each not in more[:i]]
+        return first | ({"others": others} if others else {})
 
     @property
     def worst(self) -> Comparison:
@@ -72,6 +121,7 @@ class Replay:
             "class": self.agreement.value,
             "seconds": round(self.seconds, 1),
             "stack": dict(self.stack),
+            "trainings": [each.to_json() for each in self.trainings],
             "replayed": [
                 {
                     "segment": one.number,
@@ -90,35 +140,82 @@ def replay_run(
     material: Material,
     say: Say,
 ) -> Replay:
-    """Train segments of a run again, each row of them in a process of its own.
+    """Train segments of a run again in fresh processes, where `material.executor` says.
 
-    Segments in a row are one training, which goes on from what it made itself. Where that is not
-    the logged state, the next segment begins anew.
+    With `local`, segments in a row are one training, which goes on from what it made itself. Where
+    that is not the logged state, the next segment begins anew. With others each segment begins with
+    its own checkpoint. SIGTERM ends all of it, and leaves nothing behind.
 
     Args:
         records: of one run, from `run.open` on (attacker-controlled).
         folders: of the run, with its checkpoints (attacker-controlled).
         numbers: segments, from 0, in order.
 
-    Raises: as `replay_apart` and `segments_of`.
+    Raises: as `replay_apart`, `replay_each` and `segments_of`.
     """
     history = read_history(records)
-    segments = segments_of(history)
-    seed = bytes(Word.parse(history.seed.fields["seed"] if history.seed else ""))
-    outcomes, left, seconds = list[Outcome](), list(numbers), 0.0
-    stack: Mapping[str, Any] = {}
+    subject = _Subject(
+        history.opening,
+        bytes(Word.parse(history.seed.fields["seed"] if history.seed else "")),
+        segments_of(history),
+        folders,
+    )
+    with sigterm_as_exit():
+        if material.executor == "local":
+            return _in_rows(subject, numbers, material, say)
+        return _each_alone(subject, numbers, material, say)
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """The run that is trained again (attacker-controlled)."""
+
+    opening: Record
+    seed: bytes
+    segments: Sequence[Segment]
+    folders: Sequence[Path]
+
+    def task(self, row: Sequence[int], say: Say) -> tuple[Task, tuple[str, ...]]:
+        """How a row of segments is trained again, and what is gone of what it should begin with."""
+        segment, places = reachable(self.segments, row, self.folders, say)
+        batches = counted(len(segment.batches), "batch", "batches")
+        say(f"{segment}: {batches}, {_start(segment)}")
+        gone = tuple(gone_before(self.segments, row, segment))
+        return Task(self.opening, self.seed, segment, places), gone
+
+
+def _in_rows(subject: _Subject, numbers: Sequence[int], material: Material, say: Say) -> Replay:
+    outcomes, trainings, left = list[Outcome](), list[Training](), list(numbers)
     while left:
         row = _row(left)
-        segment, places = reachable(segments, row, folders, say)
-        say(f"{segment}: {counted(len(segment.batches), 'batch', 'batches')}, {_start(segment)}")
-        made = replay_apart(Task(history.opening, seed, segment, places), material, say)
-        _require_whole(segments, made.steps)
-        for comparison in made.comparisons:
-            say(f"{segment}: {comparison}")
-        new = _outcomes(segments, row, made)
-        outcomes, left, seconds = outcomes + new, left[len(new) :], seconds + made.seconds
-        stack = made.stack
-    return Replay(len(segments), tuple(outcomes), stack, seconds)
+        task, gone = subject.task(row, say)
+        made = replay_apart(task, material, say)
+        trainings.append(_trained(subject.segments, task, gone, Done(made), say))
+        new = _outcomes(subject.segments, row, made)
+        outcomes, left = outcomes + new, left[len(new) :]
+    return Replay(len(subject.segments), tuple(outcomes), tuple(trainings))
+
+
+def _each_alone(subject: _Subject, numbers: Sequence[int], material: Material, say: Say) -> Replay:
+    planned = [subject.task([number], say) for number in numbers]
+    done = replay_each([task for task, _ in planned], material, say)
+    found = zip(planned, done, strict=True)
+    trainings = [_trained(subject.segments, task, gone, each, say) for (task, gone), each in found]
+    outcomes = [
+        outcome
+        for number, each in zip(numbers, done, strict=True)
+        for outcome in _outcomes(subject.segments, [number], each.made)
+    ]
+    return Replay(len(subject.segments), tuple(outcomes), tuple(trainings))
+
+
+def _trained(
+    segments: Sequence[Segment], task: Task, gone: tuple[str, ...], done: Done, say: Say
+) -> Training:
+    _require_whole(segments, done.made.steps)
+    for comparison in done.made.comparisons:
+        say(f"{task.segment}: {comparison}")
+    return Training(task.segment, gone, done.machine, done.made)
 
 
 def _require_whole(segments: Sequence[Segment], steps: int) -> None:
@@ -166,43 +263,7 @@ def _outcomes(segments: Sequence[Segment], row: Sequence[int], made: Replayed) -
     return outcomes
 
 
-def reachable(
-    segments: Sequence[Segment], row: Sequence[int], folders: Sequence[Path], say: Say
-) -> tuple[Segment, Sequence[Path]]:
-    """A row of segments with all before it back to the newest checkpoint that is at hand, or the
-    seed; and the folders, the one that holds this checkpoint first.
-
-    One that was deleted, or that somebody altered, costs time and not the replay: the seed is
-    always at hand.
-
-    Args:
-        folders: one or more (attacker-controlled).
-    """
-    first = row[0]
-    while (start := segments[first].start) is not None:
-        holding = next((each for each in folders if _is_logged(each, start, say)), None)
-        if holding is not None:
-            others = [each for each in folders if each != holding]
-            return joined(segments[first : row[-1] + 1]), [holding, *others]
-        first -= 1
-    return joined(segments[: row[-1] + 1]), folders
-
-
-def _is_logged(run: Path, checkpoint: Placed, say: Say) -> bool:
-    """Whether a run's folder holds all that training goes on from, as the record names it."""
-    folder = folder_of(run, checkpoint.fields["path"])
-    if not folder.is_dir():
-        say(f"{run}: {told(folder.name)} is gone: training begins earlier")
-        return False
-    try:
-        for part, name in PARTS.items():
-            require_part(folder / name, checkpoint, part)
-    except (VerificationError, InputError, OSError) as error:
-        say(f"{error}: training begins earlier")
-        return False
-    return True
-
-
 def _start(segment: Segment) -> str:
-    start = "the seed" if segment.start is None else told(segment.start.fields["path"])
-    return f"from {start}"
+    if segment.start is None:
+        return "from the seed"
+    return f"from the publisher's {told(segment.start.fields['path'])}"

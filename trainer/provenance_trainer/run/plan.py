@@ -26,12 +26,15 @@ class Plan:
 
     batches: Micro batches.
     steps: Optimizer steps.
+    checkpoints: Those that are recorded; each ends a segment that can be trained again by itself.
+    saves: Those of them that `save_steps` asks for, and the last one.
+    segment_steps: Steps of the longest segment.
     consumed: Positions of the last epoch that are fed.
     remainder: Positions of the last epoch that are not fed.
     slots: Slots of the smallest epoch key that holds the dataset in one proof, else of the largest.
     chunks: Proofs per epoch.
     tree_chunks, link_chunks: Proofs for registering the dataset, which happens once per dataset.
-    anchors: Heads committed to the chain: one per interval, one per checkpoint, one at the end.
+    anchors: Heads committed to the chain: one per interval, one per save, one at the end.
     proof_transactions: For each transaction of `provenance prove`, how many epoch proofs it has.
     transactions: All transactions from the run's opening to its release, without proofs of weights.
     registration_transactions: Transactions for registering the dataset.
@@ -43,6 +46,8 @@ class Plan:
     batches: int
     steps: int
     checkpoints: int
+    saves: int
+    segment_steps: int
     consumed: int
     remainder: int
     log_records: int
@@ -68,6 +73,14 @@ class _Feeding:
     batches: int
     samples: int
     consumed: int
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Checkpoints that a run writes: those that `save_total_limit` counts, and those that stay."""
+
+    counted: int
+    kept: int
 
 
 def slots_for(count: int) -> int:
@@ -117,12 +130,15 @@ def plan(
     fed = _feeding(config, count, world_size)
     sample_tokens = config.max_length if tokens is None else min(tokens, config.max_length)
     training_s = fed.samples * sample_tokens * parameters * _SECONDS_PER_TOKEN_AND_PARAMETER
-    checkpoints = math.ceil(fed.steps / config.save_steps)
+    saves = math.ceil(fed.steps / config.save_steps)
+    ends = ends_of(config, fed.steps)
+    checkpoints = ends.counted + ends.kept
+    segment_steps = config.provenance.segment_steps or config.save_steps
     slots = slots_for(count)
     chunks = math.ceil(count / slots)
     tree_size = 256 if slots == 256 else 4_096
     trees = math.ceil(count / tree_size)
-    anchors = math.ceil(training_s / config.provenance.anchor_interval_s) + checkpoints + 1
+    anchors = math.ceil(training_s / config.provenance.anchor_interval_s) + saves + 1
     proof_transactions = proofs_by_transaction(fed.epochs, chunks)
     anchorings = 0 if chunks <= BATCH else fed.epochs  # else they are made with the proofs
     # openRun and drawSeed, heads, anchorings of epochs, proofs, release
@@ -133,6 +149,8 @@ def plan(
         batches=fed.batches,
         steps=fed.steps,
         checkpoints=checkpoints,
+        saves=saves,
+        segment_steps=min(segment_steps, fed.steps),
         consumed=fed.consumed,
         remainder=count - fed.consumed,
         log_records=fed.batches + checkpoints + fed.epochs + _SINGLE_RECORDS,
@@ -148,6 +166,18 @@ def plan(
         proving_s=fed.epochs * chunks * _EPOCH_PROOF_S[slots],
         registration_s=trees * _TREE_PROOF_S[tree_size] + chunks * _EPOCH_PROOF_S[slots],
     )
+
+
+def ends_of(config: TrainConfig, steps: int) -> Ends:
+    """How many checkpoints a run of so many steps writes, 1 or more."""
+    before = steps - 1
+    saves = before // config.save_steps
+    segment = config.provenance.segment_steps
+    if segment is None:
+        return Ends(saves + 1, 0)
+    both = before // math.lcm(config.save_steps, segment)
+    last = 1 if steps % segment else 0
+    return Ends(saves - both + last, before // segment + 1 - last)
 
 
 def _feeding(config: TrainConfig, count: int, world_size: int) -> _Feeding:

@@ -39,7 +39,7 @@ from provenance_trainer.run.derived import DEFAULT_FORMAT
 from provenance_trainer.run.evaluation import Evaluation, Seen, counted_of_training, held_out
 from provenance_trainer.run.held_out import read_held_out
 from provenance_trainer.run.plan import plan
-from provenance_trainer.run.settings import pace_faults, pace_notes, settings_faults
+from provenance_trainer.run.settings import kept_notes, pace_faults, pace_notes, settings_faults
 
 _POSITIONS = "max_position_embeddings"
 # Keys that checks rest on: what of a record is fed, whether that can be learned, and how fast.
@@ -189,7 +189,8 @@ class _Checks:
             for fault in format_faults(DEFAULT_FORMAT, base.dir)
         ]
         notes += _position_notes(base, fed)
-        notes += pace_notes(config, plan(config, fed.records))
+        made = plan(config, fed.records)
+        notes += [*pace_notes(config, made), *kept_notes(config, made)]
         counted = held.counted if held else counted_of_training(config, fed.records)
         evaluated = [f"evaluated on {counted}"]
         if held is not None:

@@ -9,7 +9,7 @@ from provenance_trainer.config import TrainConfig
 from provenance_trainer.model.adapter import load_json
 from provenance_trainer.model.architectures import MAX_CONFIG_BYTES, Shape
 from provenance_trainer.model.checks import adapted_modules
-from provenance_trainer.run.plan import plan
+from provenance_trainer.run.plan import ends_of, plan
 
 # Adapters are trained in float32, with two moments of AdamW beside each weight, and shipped in
 # bfloat16.
@@ -37,9 +37,11 @@ def room_of(config: TrainConfig, base: Path, records: int) -> Room:
     shape = Shape.of(load_json(base / "config.json", MAX_CONFIG_BYTES), str(base / "config.json"))
     modules = adapted_modules(config.lora_target_modules, shape).values()
     weights = sum(config.lora_r * (rows + columns) for rows, columns in modules)
-    kept = plan(config, records).checkpoints
+    ends = ends_of(config, plan(config, records).steps)
+    kept = ends.counted
     if config.save_total_limit is not None:
         # The oldest goes after the newest was written.
         kept = min(kept, config.save_total_limit + 1)
+    kept += ends.kept
     merged = sum(path.stat().st_size for path in base.glob("*.safetensors"))
     return Room(weights * (_CHECKPOINT * kept + _SHIPPED), merged)

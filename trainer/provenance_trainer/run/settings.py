@@ -176,6 +176,17 @@ def pace_notes(config: TrainConfig, made: Plan) -> Iterator[str]:
         )
 
 
+def kept_notes(config: TrainConfig, made: Plan) -> Iterator[str]:
+    """What deleting checkpoints takes from whoever trains again; for people."""
+    limit, segment = config.save_total_limit, config.provenance.segment_steps
+    if limit is not None and segment is None and made.checkpoints > limit:
+        yield (
+            f"save_total_limit is {limit}, and the run has {made.checkpoints} checkpoints: "
+            "training a segment again begins with the seed where those before it are deleted; "
+            "provenance.segment_steps=N keeps one every N steps"
+        )
+
+
 def _share(config: TrainConfig, steps: int) -> float:
     """The part of `learning_rate` that a run of so many steps reaches, 0 to 1.
 

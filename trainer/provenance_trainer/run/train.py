@@ -47,6 +47,7 @@ from provenance_trainer.record.features import (
     PaddingCollator,
     pad_id_of,
 )
+from provenance_trainer.record.pruning import Pruning
 from provenance_trainer.record.recorder import Recorder
 from provenance_trainer.record.sampler import CommittedSampler
 from provenance_trainer.run.evaluation import Evaluation, evaluation_of, perplexity
@@ -219,7 +220,12 @@ def _connect(run: PreparedRun, recorder: Recorder, anchor: AnchorHandle | None, 
         world_size=trainer.args.world_size,
     )
     trainer.sampler = sampler
-    trainer.add_callback(ProvenanceCallback(recorder, anchor, sampler=sampler))
+    segment_steps = run.config.provenance.segment_steps
+    trainer.add_callback(
+        ProvenanceCallback(recorder, anchor, sampler=sampler, segment_steps=segment_steps)
+    )
+    if run.config.save_total_limit is not None:
+        trainer.add_callback(Pruning(run.config.save_total_limit, segment_steps, recorder))
     trainer.add_callback(Lines(say, recorder, anchor))
     if not run.config.provenance.allow_empty:
         # First, so that a checkpoint of what is not finite is never recorded.

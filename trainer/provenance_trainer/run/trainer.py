@@ -40,7 +40,7 @@ def training_arguments(config: TrainConfig) -> TrainingArguments:
         optim="adamw_torch",
         save_strategy="steps",
         save_steps=config.save_steps,
-        save_total_limit=config.save_total_limit,
+        save_total_limit=None,  # `Pruning` deletes what is kept no longer
         logging_steps=config.logging_steps,
         logging_first_step=True,
         logging_nan_inf_filter=False,  # a loss that is not finite must show

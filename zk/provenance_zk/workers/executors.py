@@ -6,13 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-from provenance.errors import ConfigError
 from provenance.settings import Settings
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.connection import Endpoint
 from provenance_zk.prover.server import ChildServer, RunningServer
 from provenance_zk.workers.local import Executor, LocalExecutor
-from provenance_zk.workers.names import local_workers
+from provenance_zk.workers.names import local_workers, without_ray
 
 ONE_SHOT = "one-shot"
 _MIN_MEMORY_BYTES = 4 << 30
@@ -113,12 +112,7 @@ def _ray(name: str, settings: Settings) -> AbstractContextManager[Executor]:
     try:
         from provenance_zk.workers.ray_executor import RayExecutor  # keeps Ray out until named
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            "Ray is not installed",
-            where="--executor",
-            actual=error.name,
-            hint="pip install 'model-provenance[ray]'",
-        ) from error
+        raise without_ray(error) from error
     return RayExecutor(name, settings.zkprover)
 
 

@@ -11,8 +11,18 @@ _LOCAL = re.compile(r"local(?::([1-9][0-9]{0,2}))?")
 _RAY_THERE = re.compile(r"ray://[^\s/]+:[0-9]{1,5}")
 
 
+def without_ray(error: ModuleNotFoundError) -> ConfigError:
+    """What to say where Ray is asked for and cannot be imported."""
+    return ConfigError(
+        "Ray is not installed",
+        where="--executor",
+        actual=error.name,
+        hint="pip install 'model-provenance[ray]'",
+    )
+
+
 def local_workers(name: str) -> int | None:
-    """How many proofs at a time `local:N` asks for.
+    """How many at a time `local:N` asks for.
 
     Returns:
         0 for `local`, which leaves the number to the machine; None for Ray.

@@ -30,12 +30,7 @@ from provenance_zk.prover.keys import find_key, load_key
 from provenance_zk.prover.server import ChildServer
 from provenance_zk.workers.jobs import Job
 from provenance_zk.workers.local import Done, LocalExecutor, Worker
-from provenance_zk.workers.names import RAY_HERE
-
-_HINT = (
-    "ray:local needs memory and a writable /tmp; ray:// a head node with --ray-client-server-port, "
-    "and RAY_AUTH_MODE=token and RAY_AUTH_TOKEN if the cluster has a token"
-)
+from provenance_zk.workers.ray_cluster import connect
 
 
 class Prover:
@@ -93,20 +88,7 @@ class RayExecutor:
     def __init__(self, address: str, binary: Path | None, *, cpus: int = 2, **options: Any) -> None:
         self._binary = str(binary) if binary else None
         self._cpus = cpus
-        if address == RAY_HERE:
-            options = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", **options}
-        try:
-            self._context = ray.init(
-                "local" if address == RAY_HERE else address,
-                configure_logging=False,
-                log_to_driver=False,
-                **options,
-            )
-        except Exception as error:  # Ray raises a bare Exception when its processes do not start
-            ray.shutdown()
-            raise UnavailableError(
-                "cannot reach Ray", where=address, actual=error, hint=_HINT
-            ) from error
+        connect(address, **options)
         cores = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]
         self.workers = max(1, int(cores) // cpus)
         self._workers = [_RayWorker(self) for _ in range(self.workers)]

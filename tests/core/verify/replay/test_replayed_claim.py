@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from provenance.errors import InputError, NotFound, ProvenanceError, VerificationError
@@ -71,6 +73,17 @@ def test_a_part_says_its_share_and_the_chance_of_a_miss() -> None:
     assert (claim.holds, grade) == (True, Grade.SAMPLED)
     assert "2 of 8 segments of training, chosen here at random, were done again" in claim.text
     assert "one false segment escapes with a chance of 75%" in claim.text
+
+
+def test_checkpoints_that_are_gone_are_told() -> None:
+    facts = came_to(8, "e..e")
+    _, claim, _ = judged(replace(facts, gone=3))
+    assert (
+        "done again (from earlier on, since 3 checkpoints are gone or not as logged); one false"
+        in (claim.text)
+    )
+    _, claim, _ = judged(replace(facts, gone=1))
+    assert "since 1 checkpoint is gone or not as logged" in claim.text
 
 
 def test_close_is_not_equal() -> None:
