@@ -128,7 +128,7 @@ def killed_at_once(*_: Any) -> None:
 
 def test_stacks_of_several_machines_are_all_told(honest: Trained) -> None:
     one, two, three = (
-        Training(segment, (), None, Replayed((), {"threads": threads}, 0.5))
+        Training(segment, (), None, Replayed((), {"threads": threads}, 0.5, 6))
         for segment, threads in zip(segments_of(honest.history), (1, 9, 9), strict=True)
     )
     assert Replay(3, (), (one, two, three)).stack == {"threads": 1, "others": [{"threads": 9}]}
