@@ -45,9 +45,8 @@ class Audited:
     drawn_by: the number of the block that drew all that was trained again; None if auditors did.
     faults: what came out otherwise, in words.
     different: those of them that came out `different`.
-    on_chain: whether the chain says who said this and when, and that nothing was kept back.
-    missing: who sent more to the chain than is at hand, in words. Of what they say only that
-        something came out otherwise counts.
+    on_chain: whether the chain says who said this and when. Then nothing was kept back, unless
+        something came out `different`.
     """
 
     segments: int
@@ -58,12 +57,6 @@ class Audited:
     faults: tuple[str, ...]
     different: tuple[str, ...]
     on_chain: bool = False
-    missing: tuple[str, ...] = ()
-
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        """Why what is covered does not count as done again, in words."""
-        return (*self.missing, *self.faults)
 
     @property
     def against(self) -> VerificationError:
@@ -126,8 +119,9 @@ def audited(
 
     Raises:
         UnavailableError: the chain does not answer.
-        MissingEvidence: so many lines are at hand that not all were looked at, and none of those
-            that were says that a segment came out otherwise.
+        MissingEvidence: so many lines are at hand that not all were looked at, or an auditor sent
+            one to the chain that is not at hand; and none of the others says that a segment came
+            out otherwise.
     """
     auditors = case.verifier.trust.auditors
     if auditors is None:
@@ -140,7 +134,13 @@ def audited(
         if sent
         else (_signed(case, chain, about, auditors), dict[Address, str]())
     )
-    if not found and not missing:
+    if missing and not any(a.audit.worst() is Agreement.DIFFERENT for a in found):
+        raise MissingEvidence(
+            few(tuple(missing.values())),
+            where="provenance/attestations.jsonl",
+            hint="ask the auditor for the lines, then provenance audit submit",
+        )
+    if not found:
         return None
     outcomes = _outcomes(_believed(found, missing), auditors)
     covered = frozenset(
@@ -162,7 +162,6 @@ def audited(
         every,
         different,
         sent,
-        tuple(missing.values()),
     )
 
 
@@ -297,8 +296,6 @@ def _drawn_by(
     case: Case, chain: Chain, about: AuditedLog, found: Sequence[Attestation]
 ) -> int | None:
     """The block that drew everything that was trained again; None if somebody else drew any."""
-    if not found:
-        return None
     try:
         draw = segment_draw(case.verifier.reader, chain.snapshot, about.run_id, about.size - 1)
     except NotFound:

@@ -36,7 +36,6 @@ from provenance.verify.s09_recomputation.stretches import training_of
 
 _ID, _TEXT = "training.replayed", "training again from the batches makes the logged checkpoints"
 _NEEDS = "training again (--replay all, with base and dataset)"
-_LINES = "their lines in attestations.jsonl (ask the auditor, then provenance audit submit)"
 _SENT = "the word of auditors that they sent to the chain (provenance audit anchor), or "
 _ELSEWHERE = "training again ended elsewhere"
 
@@ -80,11 +79,7 @@ def _fail(case: Case, said: Audited) -> None:
 def _note_audit(case: Case, segments: Sequence[Segment], said: Audited) -> None:
     """What auditors found, where this machine did not train again."""
     notes, how = case.notes, _how(segments, said)
-    if said.missing:
-        what = f"not all that auditors sent to the chain is at hand: {few(said.doubts)}"
-        notes.unchecked(_ID, what, _LINES)
-        notes.upgrade("adapter_from", Grade.ANCHORED, "not all that auditors said is at hand")
-    elif said.faults:
+    if said.faults:
         needs = "other auditors, or training again (--replay all, with base and dataset)"
         what = f"auditors trained again, and not all came out exactly: {few(said.faults)}"
         notes.unchecked(_ID, what, needs)
@@ -164,7 +159,7 @@ def _replay(
     except (NotFound, InputError, AuthError) as error:
         # What the caller has is not all there, or cannot be used: that says nothing about the run.
         case.notes.unchecked(_ID, _TEXT, str(error))
-        if said is not None and said.covered and not said.doubts:
+        if said is not None and said.covered and not said.faults:
             _note_audit(case, segments, said)
     except VerificationError as error:
         case.notes.fails(_ID, error)
@@ -194,13 +189,13 @@ def _note(
     found = f"{how}: each checkpoint at its end has the logged bits"
     grade = Grade.RECOMPUTED if facts.replayed == facts.segments else Grade.SAMPLED
     case.notes.upgrade("adapter_from", grade, how)
-    if said is not None and said.covered and not said.doubts:
+    if said is not None and said.covered and not said.faults:
         more, exact = _how(segments, said), exact | said.covered
         case.notes.holds(_ID, f"{found}; {more}", **_figures(said))
         if _grade(said).rank > grade.rank:
             case.notes.upgrade("adapter_from", _grade(said), more)
     else:
-        but = f"; auditors: {few(said.doubts)}" if said is not None and said.doubts else ""
+        but = f"; auditors: {few(said.faults)}" if said is not None and said.faults else ""
         case.notes.holds(_ID, found + but)
     case.notes.found_replay(_steps(segments, exact), _steps(segments))
 
