@@ -230,7 +230,20 @@ def journaled(at: int) -> None:
     Journal.append = append  # type: ignore[method-assign]
 
 
+def waiting(at: int) -> None:
+    """Training waits for the records of earlier checkpoints: else how many there are is chance."""
+    original = ProvenanceCallback.on_save
+
+    def save(self: ProvenanceCallback, args: Any, state: Any, control: Any, **more: Any) -> None:
+        original(self, args, state, control, **more)
+        if state.global_step < at:
+            self.recorder.settle()
+
+    ProvenanceCallback.on_save = save  # type: ignore[method-assign]
+
+
 def killed(config: TrainConfig, cache: Path, arm: Callable[[int], None], at: int) -> None:
+    waiting(at)
     arm(at)
     support.start_or_resume(config, cache)
 

@@ -108,7 +108,7 @@ def test_what_a_log_leaves_out_is_not_equal() -> None:
 def test_only_a_checkpoint_that_is_far_off_is_named_as_different(agreement: Agreement) -> None:
     exact = Comparison(5, 1, "checkpoint-1", Agreement.EXACT)
     other = Comparison(9, 2, 'a" b', agreement, ("weights",), Distance(0.5, 7))
-    found = different_of(Replay(2, (Outcome(0, (exact,)), Outcome(1, (other,))), {}, 0.0))
+    found = different_of(Replay(2, (Outcome(0, (exact,)), Outcome(1, (other,))), ()))
     assert (found is not None) is (agreement is Agreement.DIFFERENT)
     if found is not None:
         assert found.where == 'record 9 "a\' b"'
