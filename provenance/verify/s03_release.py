@@ -13,6 +13,7 @@ from provenance.judgement.facts import ClaimFacts, Revocation, RunFacts, SignerR
 from provenance.judgement.trust import Publisher
 from provenance.log.records import Release
 from provenance.text.shown import MOST_REASON, quoted, told
+from provenance.verify.at_hand import weights_beside
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import Evidence
@@ -216,7 +217,9 @@ def _last_release(
 
 def _locate_differences(case: Case, candidates: Sequence[Evidence]) -> None:
     """Say where a file differs from what weights in the evidence give, if there are any."""
-    merged = next((at for evidence in candidates if (at := evidence.merged())), None)
+    beside, merged = (at for evidence in candidates if (at := evidence.merged())), None
+    with suppress(MissingEvidence):
+        merged = weights_beside(case, next(beside, None))
     if case.file is None or merged is None:
         return
     inspector, path = case.file

@@ -14,7 +14,7 @@ from provenance.errors import NotFound, VerificationError
 from provenance.ids import to_hex, to_word
 from provenance.judgement.verdict import Edge, Grade
 from provenance.text.shown import told
-from provenance.verify.at_hand import require_logged
+from provenance.verify.at_hand import require_logged, weights_beside
 from provenance.verify.claims import sentence_of
 from provenance.verify.protocols import CommittedTensors, FormatInspector
 from provenance.verify.s08_proofs.anchored import Anchored
@@ -79,7 +79,8 @@ def _folder(run: Run, what: str) -> Path | None:
     if what == "base":
         return run.case.options.base
     evidence = run.log.evidence
-    return evidence.adapter() if what == "adapter" else evidence.merged()
+    folder = evidence.adapter() if what == "adapter" else evidence.merged()
+    return weights_beside(run.case, folder)
 
 
 def _check_roots(what: str, table: TensorTable, made: Sequence[Tensor]) -> None:

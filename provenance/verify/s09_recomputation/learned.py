@@ -8,6 +8,7 @@ from typing import Any
 
 from provenance.errors import VerificationError
 from provenance.log.fed import FedFacts
+from provenance.verify.at_hand import logged_beside
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
 from provenance.verify.s04_log import Log
@@ -79,12 +80,11 @@ def _pairs(summary: Mapping[str, Any]) -> tuple[int, int] | None:
 
 def _count_changed(case: Case, log: Log, lineage: Lineage) -> tuple[int, int] | None:
     """(pairs that change the model, all pairs) of the logged adapter; None if it is not at hand."""
-    inspector, adapter = case.verifier.inspector, log.evidence.adapter()
-    if inspector is None or adapter is None:
+    inspector = case.verifier.inspector
+    if inspector is None:
         return None
-    if not lineage.folder("adapter").is_at(adapter):
-        return None  # another adapter: it says nothing about this run
-    return inspector.changed_pairs(adapter)
+    adapter = logged_beside(case, lineage.folder("adapter"), log.evidence.adapter())
+    return None if adapter is None else inspector.changed_pairs(adapter)
 
 
 def _require_learned(

@@ -12,7 +12,7 @@ from provenance.errors import VerificationError
 from provenance.judgement.verdict import Grade
 from provenance.log.forms import is_number
 from provenance.text.shown import quoted, told
-from provenance.verify.at_hand import require_logged
+from provenance.verify.at_hand import logged_beside, require_logged, weights_beside
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import FormatInspector
@@ -32,7 +32,11 @@ def check_file(case: Case, log: Log, lineage: Lineage) -> None:
     """Quantize the merged weights again, and compare every byte of the file."""
     id_, quantization = "file.recomputed", lineage.quantize.fields["quantization"]
     text = "the file is the exact {} quantization of the merged weights"
-    merged = log.evidence.merged()
+    try:
+        with case.notes.guarded(id_):
+            merged = weights_beside(case, log.evidence.merged())
+    except Stopped:
+        return
     if case.file is None or merged is None:
         seen = case.artifact.path is not None
         needs = "the merged weights beside the evidence" if seen else "the file itself"
@@ -70,7 +74,12 @@ def check_merge(case: Case, log: Log, lineage: Lineage) -> None:
         "the merged weights are the exactly rounded merge of base and adapter",
     )
     inspector, base = case.verifier.inspector, case.options.base
-    merged, adapter = log.evidence.merged(), log.evidence.adapter()
+    try:
+        with case.notes.guarded(id_):
+            merged = weights_beside(case, log.evidence.merged())
+            adapter = weights_beside(case, log.evidence.adapter())
+    except Stopped:
+        return
     if inspector is None or base is None or merged is None or adapter is None:
         case.notes.unchecked(id_, text, "base model and adapter (--base FOLDER)")
         return
@@ -106,7 +115,7 @@ def check_base(case: Case, log: Log, lineage: Lineage) -> None:
     inspector, path = case.file
     try:
         with case.notes.guarded(id_):
-            adapted = _adapted(inspector, base, log, lineage)
+            adapted = _adapted(case, inspector, base, log, lineage)
     except Stopped:
         return
     if adapted is None:
@@ -122,7 +131,9 @@ def check_base(case: Case, log: Log, lineage: Lineage) -> None:
         case.notes.holds(id_, f"{text}: all but {left_out}, and the metadata")
 
 
-def _adapted(inspector: FormatInspector, base: Path, log: Log, lineage: Lineage) -> _Adapted | None:
+def _adapted(
+    case: Case, inspector: FormatInspector, base: Path, log: Log, lineage: Lineage
+) -> _Adapted | None:
     """The adapted tensors, by the best of what is at hand; None if nothing shows them.
 
     Raises:
@@ -130,12 +141,12 @@ def _adapted(inspector: FormatInspector, base: Path, log: Log, lineage: Lineage)
             modules could adapt.
     """
     registered = _registered(inspector, base, lineage)
-    adapter, merged = log.evidence.adapter(), log.evidence.merged()
-    if adapter is not None and lineage.folder("adapter").is_at(adapter):
+    adapter = logged_beside(case, lineage.folder("adapter"), log.evidence.adapter())
+    if adapter is not None:
         if (fault := _adapter_fault(inspector, adapter, lineage)) is not None:
             raise fault
         found = _Adapted(inspector.adapter_factors(adapter).keys(), "by the adapter")
-    elif merged is not None and lineage.folder("merged").is_at(merged):
+    elif merged := logged_beside(case, lineage.folder("merged"), log.evidence.merged()):
         found = _Adapted(_changed(base, merged, lineage), "by the merged weights")
     elif registered is None:
         return None
