@@ -88,8 +88,9 @@ func (b *OpenedBlock) codes(
 	return out
 }
 
-// assert constrains the public words. Other constraints keep every byte in [0, 255], so the bytes
-// can be packed in one way only.
+// assert constrains the public words. Every byte is in [0, 255]: codes by [quantized.Format], the
+// scale's by [quantized.Scale], the maximum's by [quantized.Float32]. So the bytes can be packed in
+// one way only.
 func (c *Quantized) assert(api frontend.API, indexes, bytes []frontend.Variable) {
 	page.AssertIndexes(api, c.Indexes, indexes)
 	for w := range c.Codes {
