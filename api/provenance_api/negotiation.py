@@ -5,6 +5,8 @@ Source: RFC 9110, section 12.5.1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 MAX_RANGES = 64
 
 
@@ -40,4 +42,9 @@ def prefers_html(accept: str | None) -> bool:
 
     Browsers do. Programs that send `*/*` or no header do not.
     """
-    return quality(accept or "*/*", "text/html") > quality(accept or "*/*", "application/json")
+    return preferred(accept, ("application/json", "text/html")) == "text/html"
+
+
+def preferred(accept: str | None, offers: Sequence[str]) -> str:
+    """The media type of these that a client likes best; of equal ones the first."""
+    return max(offers, key=lambda offer: quality(accept or "*/*", offer))

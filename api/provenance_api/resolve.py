@@ -13,6 +13,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
+from provenance.artifacts.manifest import Manifest
 from provenance.digest import Digest
 from provenance.errors import InputError, UnavailableError, VerificationError
 from provenance.judgement.verdict import Status, Verdict
@@ -83,6 +84,14 @@ class Resolver:
         if isinstance(target, Digest):
             return await self._by_digest(asked, target)
         return await self._by_name(asked, target)
+
+    async def folder(self, manifest: Manifest) -> Answer:
+        """The verdict on the release of a folder with exactly these files.
+
+        Raises:
+            As `answer`.
+        """
+        return await self._by_digest(str(manifest.root), manifest.root)
 
     async def _judged(self, digest: Digest) -> Verdict:
         verdict = self._judge.warm(digest)

@@ -98,6 +98,20 @@ class VerdictModel(BaseModel):
     limits: list[str]
 
 
+class FileModel(BaseModel):
+    """A file of a folder: its path relative to it, with `/`, its bytes and their SHA-256."""
+
+    path: str
+    size: int = Field(ge=0)
+    sha256: str = Field(description="sha256:.., 0x.. or 64 hex digits")
+
+
+class FolderModel(BaseModel):
+    """All files of a folder, in any order. A file `provenance-manifest/1` has this form, too."""
+
+    files: list[FileModel] = Field(min_length=1)
+
+
 class ProblemModel(BaseModel):
     """RFC 9457 problem details."""
 

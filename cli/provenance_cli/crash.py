@@ -15,14 +15,13 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from provenance.causes import NO_ROOM, cause_of
 from provenance.errors import InternalError, OutputError, ProvenanceError
 from provenance.settings import Settings
+from provenance.text.program import DISTRIBUTION, release
 
-DISTRIBUTION = "model-provenance"
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|PRIVATE", re.I)
 _LEAST_SECRET = 6  # characters; shorter values would take innocent words out of the report
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -131,10 +130,6 @@ def _folders() -> Iterator[Path]:
 
 def report_text(error: BaseException, environ: Mapping[str, str]) -> str:
     """The report: what was called, by which versions, and the traceback; without secrets."""
-    try:
-        release = version(DISTRIBUTION)
-    except PackageNotFoundError:
-        release = "from a source tree"
     trace = "".join(traceback.format_exception(error))
     text = "\n".join(
         [
@@ -142,7 +137,7 @@ def report_text(error: BaseException, environ: Mapping[str, str]) -> str:
             "Secrets are taken out, but messages below may quote file names or data of yours.",
             "",
             f"command   {' '.join(['provenance', *sys.argv[1:]])}",
-            f"version   {release}",
+            f"version   {release()}",
             f"python    {sys.version.split()[0]}, {platform.platform()}",
             "",
             trace,

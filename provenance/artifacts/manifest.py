@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -84,10 +84,7 @@ class Manifest:
         """
         try:
             value = parse_json(data)
-            files = tuple(
-                FileEntry(safe_path(f["path"]), _size(f["size"]), Digest.parse(f["sha256"]))
-                for f in value["files"]
-            )
+            files = _entries(value)
             root = Digest.parse(value["root"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError("not a manifest", expected=FORMAT, actual=error) from error
@@ -97,13 +94,45 @@ class Manifest:
             )
         check_distinct([f.path for f in files])
         manifest = cls(files)
-        if list(files) != sorted(files, key=lambda f: f.path.encode()):
+        if files != _in_order(files):
             raise InputError("manifest files are not in the order of their path bytes")
         if manifest.root != root:
             raise VerificationError(
                 "manifest root is not that of its files", expected=manifest.root, actual=root
             )
         return manifest
+
+    @classmethod
+    def listed(cls, data: bytes) -> Manifest:
+        """The manifest of files that somebody lists in any order (JSON, attacker-controlled).
+
+        The list is `{"files": [{"path", "size", "sha256"}, ..]}`; other keys are ignored, so a
+        manifest file is one, too.
+
+        Raises:
+            InputError: no such list, no file, or unsafe or duplicate paths.
+        """
+        try:
+            files = _entries(parse_json(data))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                "not a list of files", expected="files: path, size and sha256 of each", actual=error
+            ) from error
+        if not files:
+            raise InputError("list of files is empty", expected="every file of the folder")
+        check_distinct([f.path for f in files])
+        return cls(_in_order(files))
+
+
+def _entries(value: Any) -> tuple[FileEntry, ...]:
+    return tuple(
+        FileEntry(safe_path(f["path"]), _size(f["size"]), Digest.parse(f["sha256"]))
+        for f in value["files"]
+    )
+
+
+def _in_order(files: Iterable[FileEntry]) -> tuple[FileEntry, ...]:
+    return tuple(sorted(files, key=lambda f: f.path.encode()))
 
 
 def _size(value: object) -> int:
@@ -179,4 +208,4 @@ def manifest_of(directory: Path) -> Manifest:
         with open_regular(path) as stream:
             digest, size = hash_stream(stream)
         entries.append(FileEntry(name, size, digest))
-    return Manifest(tuple(sorted(entries, key=lambda f: f.path.encode())))
+    return Manifest(_in_order(entries))

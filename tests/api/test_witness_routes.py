@@ -14,6 +14,7 @@ from provenance.log.witness.cosignature import Cosignature
 from provenance.log.witness.note import SignatureLine
 from provenance.log.witness.request import MAX_REQUEST_BYTES
 from provenance.merkle import Tree
+from provenance_api import bodies
 from provenance_api.routes import witness as routes
 from provenance_api.witness import create_witness_app
 from tests.core.witness.test_service import Place, body, place, stranger
@@ -124,7 +125,7 @@ def test_only_so_many_wait_for_the_chain(
 def test_a_body_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     import asyncio
 
-    monkeypatch.setattr(routes, "BODY_S", 0.05)
+    monkeypatch.setattr(bodies, "BODY_S", 0.05)
     app = create_witness_app(None)  # type: ignore[arg-type]
     sent: list[Any] = []
 

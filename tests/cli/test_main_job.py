@@ -72,9 +72,21 @@ def test_digest_alone_is_verified_without_the_file(job: Job) -> None:
 
 def test_gate_passes_and_writes_the_verdict(job: Job, tmp_path: Path) -> None:
     assert (
-        job("gate", job.file, "--evidence", job.run, "--json-out", tmp_path / "verdict.json").code
+        job(
+            "gate",
+            job.file,
+            "--evidence",
+            job.run,
+            "--json-out",
+            tmp_path / "verdict.json",
+            "--sarif-out",
+            tmp_path / "verdict.sarif",
+        ).code
         == 0
     )
+    (run,) = json.loads((tmp_path / "verdict.sarif").read_text())["runs"]
+    assert run["properties"]["status"] == "verified"
+    assert all(result["level"] == "none" for result in run["results"])
     assert json.loads((tmp_path / "verdict.json").read_text())["status"] == "verified"
 
 

@@ -93,6 +93,7 @@ def test_a_full_device_is_refused_when_it_is_written_and_stays_a_device() -> Non
 
 COMMANDS = {
     "gate": ("gate", DIGEST, "--json-out", "OUT"),
+    "gate for code scanning": ("gate", DIGEST, "--sarif-out", "OUT"),
     "dataset commit": ("dataset", "commit", "rows.jsonl", "--out", "OUT"),
     "chain deploy": ("chain", "deploy", "--trust-out", "OUT"),
     "contains": ("dataset", "contains", "folder", "--digest", DIGEST, "--prove", "OUT"),

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from provenance.text.program import DISTRIBUTION, release
 from provenance_api.catalog import Catalog
 from provenance_api.evidence import Redaction
 from provenance_api.health import Probes
 from provenance_api.schemas import Health, Part, Version
 from provenance_api.state import AppState
-
-DISTRIBUTION = "model-provenance"
 
 
 def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
@@ -51,7 +48,7 @@ def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
 
     @router.get("/version", operation_id="getVersion", summary="Version of the service")
     def get_version() -> Version:
-        return Version(name=DISTRIBUTION, version=_version(), verdict_format="provenance-verdict/2")
+        return Version(name=DISTRIBUTION, version=release(), verdict_format="provenance-verdict/2")
 
     @router.get(
         "/.well-known/provenance-trust.yaml",
@@ -64,10 +61,3 @@ def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
         return Response(state.trust_bytes, media_type="application/yaml")
 
     return router
-
-
-def _version() -> str:
-    try:
-        return version(DISTRIBUTION)
-    except PackageNotFoundError:
-        return "unknown"  # runs from a source tree that was not installed

@@ -1,33 +1,43 @@
-"""`GET /verify/..`: the verdict, as JSON or as a page."""
+"""`/verify` and `/badge`: the verdict, as JSON, SARIF, page or picture."""
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from provenance.artifacts.manifest import Manifest
+from provenance.judgement import sarif
 from provenance.judgement.verdict import Status
-from provenance_api.negotiation import prefers_html
-from provenance_api.resolve import Resolver
-from provenance_api.schemas import ProblemModel, VerdictModel
+from provenance.text.program import release
+from provenance_api.bodies import read_body
+from provenance_api.negotiation import preferred
+from provenance_api.problems import UnknownModel
+from provenance_api.resolve import Answer, Resolver
+from provenance_api.routes.answers import tagged
+from provenance_api.schemas import FolderModel, ProblemModel, VerdictModel
+from provenance_api.web.badge import badge
 from provenance_api.web.page import Pages
 from provenance_api.written import Written
 
 Format = Annotated[
-    Literal["json", "html"] | None,
+    Literal["json", "html", "sarif"] | None,
     Query(description="Overrides the Accept header.", alias="format"),
 ]
 ModelId = (
     "sha256:.., 64 hex digits, 0x.., a release's name[:version], or the digest of its manifest"
 )
+MAX_FOLDER_BYTES = 1 << 20
+_MEDIA = {"json": "application/json", "html": "text/html", "sarif": sarif.MEDIA_TYPE}
 _PROBLEM: dict[str, Any] = {"model": ProblemModel, "content": {"application/problem+json": {}}}
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "model": VerdictModel,
         "description": "The verdict, whatever it is.",
-        "content": {"text/html": {}},
+        "content": {"text/html": {}, sarif.MEDIA_TYPE: {}},
     },
     400: _PROBLEM | {"description": "Not a model id."},
     404: {"model": VerdictModel | ProblemModel, "description": "No release names this model."},
@@ -36,20 +46,39 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     503: _PROBLEM
     | {"description": "The database does not answer, or too many verifications wait."},
 }
+_OF_FOLDERS = RESPONSES | {
+    400: _PROBLEM | {"description": "Not a list of files."},
+    408: _PROBLEM | {"description": "The request is not whole in time."},
+    413: _PROBLEM | {"description": f"More than {MAX_FOLDER_BYTES} bytes."},
+}
+_OF_BADGES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The word of the verdict as a picture.", "content": {"image/svg+xml": {}}},
+    304: {"description": "You have it already (If-None-Match)."},
+    **{code: RESPONSES[code] for code in (400, 409, 500, 503)},
+}
+_FOLDER_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": FolderModel.model_json_schema()}},
+    }
+}
 
 
 def verify_routes(resolver: Resolver, pages: Pages) -> APIRouter:
-    """`/verify?id=` and `/verify/ID`."""
+    """`/verify?id=`, `/verify/ID`, `POST /verify` and `/badge/ID`."""
     router, written = APIRouter(tags=["verify"]), Written()
 
-    async def reply(request: Request, asked: str, format_: str | None) -> Response:
-        answer = await resolver.answer(asked)
+    def reply(request: Request, answer: Answer, format_: str | None) -> Response:
         found = answer.verdict.status is not Status.NOT_FOUND
         status, headers = HTTPStatus.OK if found else HTTPStatus.NOT_FOUND, {"Vary": "Accept"}
-        html = format_ == "html" if format_ else prefers_html(request.headers.get("accept"))
-        if html:
+        accept = request.headers.get("accept")
+        media = _MEDIA[format_] if format_ else preferred(accept, tuple(_MEDIA.values()))
+        if media == _MEDIA["html"]:
             return HTMLResponse(pages.verdict(answer), status, headers)
-        return Response(written.json(answer), status, headers, "application/json")
+        if media == sarif.MEDIA_TYPE:
+            value = json.dumps(sarif.to_sarif(answer.verdict, release()))
+            return Response(value, status, headers, media)
+        return Response(written.json(answer), status, headers, media)
 
     @router.get(
         "/verify", operation_id="verifyModelByQuery", summary="Judge a model", responses=RESPONSES
@@ -59,7 +88,18 @@ def verify_routes(resolver: Resolver, pages: Pages) -> APIRouter:
         id_: Annotated[str, Query(alias="id", description=ModelId)],
         format_: Format = None,
     ) -> Response:
-        return await reply(request, id_, format_)
+        return reply(request, await resolver.answer(id_), format_)
+
+    @router.post(
+        "/verify",
+        operation_id="verifyFolder",
+        summary="Judge the release of a folder by the digests of its files",
+        responses=_OF_FOLDERS,
+        openapi_extra=_FOLDER_BODY,
+    )
+    async def verify_folder(request: Request, format_: Format = None) -> Response:
+        manifest = Manifest.listed(await read_body(request, MAX_FOLDER_BYTES))
+        return reply(request, await resolver.folder(manifest), format_)
 
     @router.get(
         "/verify/{model_id:path}",
@@ -72,6 +112,22 @@ def verify_routes(resolver: Resolver, pages: Pages) -> APIRouter:
         model_id: Annotated[str, Path(description=ModelId)],
         format_: Format = None,
     ) -> Response:
-        return await reply(request, model_id, format_)
+        return reply(request, await resolver.answer(model_id), format_)
+
+    @router.get(
+        "/badge/{model_id:path}",
+        operation_id="getBadge",
+        summary="The word of the verdict as a picture",
+        responses=_OF_BADGES,
+    )
+    async def get_badge(
+        request: Request, model_id: Annotated[str, Path(description=ModelId)]
+    ) -> Response:
+        try:
+            answer = await resolver.answer(model_id)
+            drawn = badge(answer.verdict.status, bool(answer.verdict.development))
+        except UnknownModel:  # where pictures are shown, one that says so serves better than none
+            drawn = badge(Status.NOT_FOUND)
+        return tagged(request, drawn.encode(), "image/svg+xml", {"Cache-Control": "no-cache"})
 
     return router

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from http import HTTPStatus
@@ -10,6 +9,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from provenance.errors import (
     AuthError,
@@ -23,11 +23,10 @@ from provenance.errors import (
 from provenance.log.witness.request import MAX_REQUEST_BYTES, PATH, SIZE_TYPE
 from provenance.witness.memory import Stale
 from provenance.witness.service import Witness
+from provenance_api.bodies import read_body
 
 log = logging.getLogger("provenance_api")
 
-BODY_S = 10.0
-"""Seconds until a request must be whole."""
 AT_A_TIME = 16
 """Requests that may ask the chain or wait for it. Beyond them the answer is 503."""
 STATUS: dict[type[ProvenanceError], HTTPStatus] = {
@@ -49,11 +48,9 @@ def witness_routes(witness: Witness) -> APIRouter:
     async def add_checkpoint(request: Request) -> Response:
         """Cosign a head that extends the one that was cosigned last."""
         try:
-            body = await asyncio.wait_for(_body(request), BODY_S)
-        except TimeoutError:
-            return _text(HTTPStatus.REQUEST_TIMEOUT, "request is not whole")
-        if body is None:
-            return _text(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request is too large")
+            body = await read_body(request, MAX_REQUEST_BYTES)
+        except HTTPException as error:
+            return _text(HTTPStatus(error.status_code), error.detail)
         if not turns.acquire(blocking=False):
             return _text(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests, ask again later")
         try:
@@ -67,16 +64,6 @@ def witness_routes(witness: Witness) -> APIRouter:
             turns.release()
 
     return router
-
-
-async def _body(request: Request) -> bytes | None:
-    """The request's body; None if it is larger than any that is read."""
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_REQUEST_BYTES:
-            return None
-    return bytes(body)
 
 
 def refusal(error: ProvenanceError) -> Response:

@@ -1,0 +1,33 @@
+"""Bodies of requests, which an attacker controls: of bounded size, and whole in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+
+from fastapi import Request
+from starlette.exceptions import HTTPException
+
+BODY_S = 10.0
+"""Seconds until a request must be whole."""
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """The request's body, of at most so many bytes.
+
+    Raises:
+        HTTPException: 413 if it is larger, 408 if it is not whole in time.
+    """
+    try:
+        return await asyncio.wait_for(_read(request, most), BODY_S)
+    except TimeoutError as error:
+        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, "request is not whole") from error
+
+
+async def _read(request: Request, most: int) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request is too large")
+    return bytes(body)
