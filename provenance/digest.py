@@ -154,7 +154,19 @@ def hash_stream(stream: BinaryIO) -> tuple[Digest, int]:
     return Digest(state.digest()), size
 
 
-def hash_file(path: Path) -> Digest:
-    """SHA-256 of a regular file, hashed through the descriptor that was checked."""
+def hash_file(path: Path, most: int | None = None) -> Digest:
+    """SHA-256 of a regular file, hashed through the descriptor that was checked.
+
+    Args:
+        most: bytes that it may have; None for any number. A hole of terabytes takes no room on a
+            disk, and a day to hash.
+
+    Raises:
+        InputError: as `open_regular`, or it is larger.
+    """
     with open_regular(path) as stream:
+        if most is not None and (size := os.fstat(stream.fileno()).st_size) > most:
+            raise InputError(
+                "file is too large", where=str(path), expected=f"<= {most} bytes", actual=size
+            )
         return hash_stream(stream)[0]

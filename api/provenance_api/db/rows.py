@@ -17,7 +17,7 @@ from provenance.log.anchoring import SignedHead, read_heads
 from provenance.log.record import Record
 from provenance.log.records import RunOpen
 from provenance.log.tree import iterate_records
-from provenance.verify.sources.evidence import MAX_CHUNKS, run_id_of
+from provenance.verify.sources.evidence import MAX_CHUNKS, MAX_PROOF_BYTES, run_id_of
 from provenance.verify.sources.names import split_name
 from provenance_api.db.models import (
     Base,
@@ -184,5 +184,7 @@ def _proof_rows(folder: RunFolder, run_id: RunId, epochs: dict[int, int | None])
             if not path.is_file():
                 break
             place = {"run_id": run_id, "epoch": epoch, "chunk": chunk}
-            rows.append(place | {"number": number, "digest": bytes(hash_file(path))})
+            rows.append(
+                place | {"number": number, "digest": bytes(hash_file(path, MAX_PROOF_BYTES))}
+            )
     return rows

@@ -24,6 +24,8 @@ from provenance_api.web.texts import Texts
 
 BATCH, CLOSING = Batch.TYPE, RunClose.TYPE
 TYPES = frozenset(body.TYPE for body in BODIES)
+MOST_NAME = 512
+"""Characters of a release's name in lists; nobody can search for a longer one."""
 
 
 class BrokenRun(NotFound):
@@ -201,18 +203,22 @@ def source_of(log: StoredLog, seen: Seen[RunSeen]) -> Source:
 
 
 def release_line(row: ReleaseRow) -> ReleaseLine:
-    """A release in a list."""
+    """A release in a list; of a long name its beginning."""
     model = str(Digest(row.model))
     return ReleaseLine(
         run_id=to_hex(row.run_id),
         index=row.index,
-        name=row.name,
-        version=row.version,
+        name=_cut(row.name),
+        version=None if row.version is None else _cut(row.version),
         model=model,
         manifest=str(Digest(row.manifest)),
         time=row.time,
         verdict=f"/verify/{model}",
     )
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= MOST_NAME else f"{name[:MOST_NAME]}.."
 
 
 def _unknown(run_id: RunId) -> NotFound:

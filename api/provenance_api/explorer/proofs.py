@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from provenance_api.explorer.models import (
     Proofs,
     SampleLine,
 )
+from provenance_api.explorer.words import shown
 
 KIND = kind_named("epoch")
 MOST_RECORDS = 256
@@ -57,9 +59,9 @@ def proof_page(basis: Basis, run_id: str, after: str | None, limit: int) -> Proo
         )
         page, last = cursors.split(rows.all(), limit, lambda row: f"{row.epoch}.{row.chunk}")
         samples = [
-            SampleLine(index=index, stage=fields["stage"], number=fields["number"])
-            for index, fields in reversed(_newest(session, wanted, "sample"))
-        ]
+            SampleLine(index=index, stage=shown(fields["stage"]), number=fields["number"])
+            for index, fields in _newest(session, wanted, "sample")
+        ][::-1]
         return Proofs(
             run_id=str(wanted),
             proofs=[_line(row) for row in page],
@@ -122,14 +124,18 @@ def _line(row: ProofRow) -> ProofLine:
     return ProofLine(epoch=row.epoch, chunk=row.chunk, number=row.number, digest=digest)
 
 
-def _newest(session: Session, run_id: RunId, type_: str) -> list[tuple[int, Any]]:
+def _newest(session: Session, run_id: RunId, type_: str) -> Iterator[tuple[int, Any]]:
+    """Index and fields of each, one at a time: together they may be larger than memory."""
     query = (
-        select(RecordRow.index, RecordRow.body)
+        select(RecordRow.index)
         .where(RecordRow.run_id == run_id, RecordRow.type == type_)
         .order_by(RecordRow.index.desc())
         .limit(MOST_RECORDS)
     )
-    return [(index, parsed(body, index).fields) for index, body in session.execute(query)]
+    for index in session.scalars(query).all():
+        row = session.get_one(RecordRow, (run_id, index))
+        yield index, parsed(row.body, index).fields
+        session.expunge(row)
 
 
 def _anchoring_record(session: Session, run_id: RunId, epoch: int, number: int | None) -> _Named:

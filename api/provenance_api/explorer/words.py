@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from provenance.text.shown import shortened, told
@@ -94,7 +95,7 @@ def says(type_: str, fields: Mapping[str, Any], texts: Texts) -> str | None:
 
 
 def _positions(positions: Sequence[int]) -> str:
-    if len(positions) > 1 and list(positions) == list(range(positions[0], positions[-1] + 1)):
+    if len(positions) > 1 and all(after - before == 1 for before, after in pairwise(positions)):
         return f"{positions[0]}-{positions[-1]}"
     more = ", .." if len(positions) > MOST_POSITIONS else ""
     return ", ".join(map(str, positions[:MOST_POSITIONS])) + more
