@@ -132,7 +132,8 @@ def _how(segments: Sequence[Segment], said: Audited) -> str:
     what = f"that each checkpoint at its end has the logged bits ({_by(said)})"
     signed = f"who signed {what}; what else they signed is not known, for none of it is on chain"
     if said.on_chain:
-        signed = f"who told the chain {what}; all that they told it about this run is at hand"
+        told = "all that they told it about this run in their windows"
+        signed = f"who told the chain {what}; {told} is at hand"
     if len(said.covered) == said.segments:
         return f"the whole training ({whole}) was done again, {needed}, {signed}"
     drawn = "which the auditors drew"
@@ -208,7 +209,7 @@ def _coverage(segments: Sequence[Segment], facts: ReplayFacts) -> str:
     early = ""
     if facts.gone:
         what = f"{counted(facts.gone, 'checkpoint')} {'is' if facts.gone == 1 else 'are'}"
-        early = f" (from earlier on, since {what} gone or not as logged)"
+        early = f" (from earlier on, since {what} gone or of no use)"
     missed = 1 - facts.replayed / facts.segments
     return (
         f"{facts.replayed} of {facts.segments} segments of training, chosen here at random, were "

@@ -17,6 +17,7 @@ from provenance.judgement.facts import MAX_ATTESTED, ChainSnapshot
 from provenance.judgement.segment_draw import closing_head
 from provenance.judgement.third_parties import Auditor, Auditors
 from provenance.log.audit.about import AuditedLog
+from provenance.log.audit.agreement import Agreement
 from provenance.log.audit.attestation import Attestation
 from provenance.text.counted import counted
 from provenance.text.shown import quoted
@@ -60,13 +61,18 @@ class Sent:
     ) -> dict[tuple[Address, bytes], Attestation]:
         """The lines (attacker-controlled) that were sent, by auditor and digest.
 
-        A signature is not asked for: who sent the digest said what the line says.
+        A signature is not asked for: who sent the digest said what the line says. Once all of them
+        are found, no more lines are read: anybody can add more.
         """
         found = dict[tuple[Address, bytes], Attestation]()
-        for line in lines:
-            key = line.auditor, line.audit.digest(about.domain)
-            if key in self.blocks:
-                found[key] = line
+        left, senders = set(self.blocks), {auditor for auditor, _ in self.blocks}
+        unread = iter(lines)
+        while left and (line := next(unread, None)) is not None:
+            if line.auditor in senders:
+                key = line.auditor, line.audit.digest(about.domain)
+                if key in left:
+                    left.remove(key)
+                    found[key] = line
         return found
 
     def counting(
@@ -77,16 +83,19 @@ class Sent:
     ) -> list[Attestation]:
         """Those that are about this log, and were sent after its training had ended on chain.
 
+        One that says `different` counts whenever it was sent, for it names the log with its end.
+
         Raises:
             UnavailableError: the chain does not answer.
         """
-        found = list[Attestation]()
+        found, closed = list[Attestation](), snapshot.block.number
         with suppress(NotFound):  # the training has not ended on chain
             closed = closing_head(snapshot, about.run_id, about.size - 1).block_number
-            for key, line in at_hand.items():
-                with suppress(VerificationError):
-                    about.require_said(line.audit)
-                    found += [line] if self.blocks[key] > closed else []
+        for key, line in at_hand.items():
+            with suppress(VerificationError):
+                about.require_said(line.audit)
+                if self.blocks[key] > closed or line.audit.worst() is Agreement.DIFFERENT:
+                    found.append(line)
         return found
 
     def missing(

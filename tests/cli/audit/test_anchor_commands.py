@@ -43,7 +43,10 @@ def test_what_both_sent_counts_and_is_sent_once(audited: Audited, tmp_path: Path
     assert gas_of(audited, "bert") > 50_000
     verdict = audited.verify(run, audited.on_chain)
     assert verdict["status"] == "verified"
-    assert "all that they told it about this run is at hand" in replayed(verdict)["text"]
+    assert (
+        "all that they told it about this run in their windows is at hand"
+        in replayed(verdict)["text"]
+    )
     assert {e["kind"]: e["grade"] for e in verdict["edges"]}["adapter_from"] == "audited"
     assert gas_of(audited, "anna") == 0
     options = (audited.signed("anna"), run, "--key", "anna", "--trust", audited.on_chain)

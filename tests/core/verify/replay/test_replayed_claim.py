@@ -78,11 +78,9 @@ def test_a_part_says_its_share_and_the_chance_of_a_miss() -> None:
 def test_checkpoints_that_are_gone_are_told() -> None:
     facts = came_to(8, "e..e")
     _, claim, _ = judged(replace(facts, gone=3))
-    assert (
-        "done again (from earlier on, since 3 checkpoints are gone or not as logged);" in claim.text
-    )
+    assert "done again (from earlier on, since 3 checkpoints are gone or of no use);" in claim.text
     _, claim, _ = judged(replace(facts, gone=1))
-    assert "since 1 checkpoint is gone or not as logged" in claim.text
+    assert "since 1 checkpoint is gone or of no use" in claim.text
 
 
 def test_close_is_not_equal() -> None:

@@ -73,8 +73,8 @@ def test_what_two_auditors_sent_lifts_the_edge() -> None:
     assert claim.text == (
         "the whole training (3 segments) was done again, each by at least 2 of the trust file's "
         "auditors, who told the chain that each checkpoint at its end has the logged bits "
-        '("Anna" 3, "Bert" 3); all that they told it about this run is at hand; '
-        "nothing was trained here"
+        '("Anna" 3, "Bert" 3); all that they told it about this run in their windows is at '
+        "hand; nothing was trained here"
     )
 
 
@@ -186,6 +186,52 @@ def test_what_was_sent_before_the_training_had_ended_on_chain_does_not_count() -
     for block, holds in ((ended - 1, None), (ended, None), (ended + 1, True)):
         run.chain.attested = [(run_id, auditor, replace(entry, block_number=block))]
         assert claim_of(run).holds is holds
+
+
+def test_what_says_different_counts_though_it_was_sent_too_early() -> None:
+    """Whoever names the log with its end knew it. The publisher says when that is on chain."""
+    run = run_of_two(1)
+    good, bad = both(run), accusing(run)
+    send(run, bad)
+    run.evidence.attested = [*good, bad]
+    digest = bad.audit.digest(DOMAIN)
+    run.chain.attested = [
+        (run_id, auditor, replace(entry, block_number=1) if entry.digest == digest else entry)
+        for run_id, auditor, entry in run.chain.attested
+    ]
+    assert run.judge().status is Status.FAILED
+
+
+def test_no_line_is_read_that_cannot_be_one_that_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever adds lines without end costs a verifier nothing once all is found."""
+    run, hashed = run_of_two(1), list[Audit]()
+    crowd = [replace(forged(run), audit=other(run, nonce=Word(bytes([n]) * 32))) for n in range(9)]
+    run.evidence.attested = [A.sign(audit_of(run)), *crowd, *crowd]
+    original = Audit.digest
+
+    def digest(self: Audit, domain: Domain) -> bytes:
+        hashed.append(self)
+        return original(self, domain)
+
+    monkeypatch.setattr(Audit, "digest", digest)
+    assert claim_of(run).holds is None
+    assert hashed == []
+    send(run, run.evidence.attested[0])
+    hashed.clear()
+    assert claim_of(run).holds is True
+    assert [audit.nonce for audit in hashed] == [run.evidence.attested[0].audit.nonce]
+
+
+def test_what_was_told_outside_the_windows_is_not_said_to_be_at_hand() -> None:
+    """Anna found another checkpoint, and said so after her window."""
+    run = run_of_two(1)
+    run.evidence.attested = [A.sign(audit_of(run)), B.sign(audit_of(run))]
+    last = max(send(run, line) for line in run.evidence.attested)
+    send(run, accusing(run))
+    run.trust = replace(trusting(run.trust, 1, A, B, to_block=last), contracts=CONTRACTS)
+    claim = claim_of(run)
+    assert claim.holds is True
+    assert "all that they told it about this run in their windows is at hand" in claim.text
 
 
 def other(run: ThreeSegments, **changes: Any) -> Audit:
