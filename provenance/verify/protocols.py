@@ -334,7 +334,8 @@ class ReplayFacts:
     segments: of the run. outcomes: the class of each that was trained again, by its number.
     far: where the bits are not the logged ones, and how far off; None if all are equal.
     different: the first checkpoint that is farther off than `far` can be; None if none is.
-    gone: how many checkpoints were gone or not as logged, so that training began before them.
+    gone: how many checkpoints were gone, not as logged or could not be loaded, so that training
+        began before them.
     """
 
     segments: int

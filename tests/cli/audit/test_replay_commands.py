@@ -46,7 +46,7 @@ def test_a_checkpoint_that_is_gone_costs_time_alone(job: Job, tmp_path: Path) ->
     done = job("audit", "replay", copy, "--with-data", job.dataset, "--nonce", second)
     assert done.code == 0
     assert f"{copy}: {gone.name} is gone: training begins earlier" in done.err
-    assert f": from the seed, since {gone.name} is gone or not as logged" in done.out
+    assert f": from the seed, since {gone.name} is gone or of no use" in done.out
     assert "1 of 2 segments trained again: exact" in done.out
 
 

@@ -47,7 +47,7 @@ from provenance_trainer.replay.compare import (
     distance_of,
     load_weights,
 )
-from provenance_trainer.replay.start import make_start, require_part, state_at
+from provenance_trainer.replay.start import make_start, most_bytes, require_part, state_at
 from provenance_trainer.run.train import PreparedRun, prepare_run
 
 
@@ -75,12 +75,15 @@ class Replayed:
 
     stack: what trained again, as `run.open` records it of the run. seconds: of training.
     steps: how many optimizer steps the whole run has by its registered configuration.
+    refused: the folder of the checkpoint that training could not begin with, so that it began with
+        the seed.
     """
 
     comparisons: tuple[Comparison, ...]
     stack: Mapping[str, Any]
     seconds: float
     steps: int
+    refused: str | None = None
 
 
 def replay_segment(work: Work, base: BaseModel, dataset: CommittedDataset, say: Say) -> Replayed:
@@ -269,7 +272,7 @@ class Again:
         for run in self.work.folders:
             logged = folder_of(run, end.fields["path"])
             try:
-                require_part(logged / ADAPTER_WEIGHTS, end, "weights")
+                require_part(logged / ADAPTER_WEIGHTS, end, "weights", most_bytes(self.first))
                 return distance_of(load_weights(folder), load_weights(logged), self.first)
             except (VerificationError, InputError, OSError):
                 continue

@@ -6,7 +6,7 @@ is never missing from what comes out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -27,11 +27,14 @@ class Done:
     machine: str | None = None
 
 
-def replay_each(tasks: Sequence[Task], material: Material, say: Say) -> list[Done]:
+def replay_each(
+    tasks: Sequence[Task], material: Material, say: Say, done: dict[int, Done] | None = None
+) -> list[Done]:
     """Train segments again, each by itself, on `material.executor`.
 
     Args:
         tasks: one for each segment.
+        done: is filled with what each came to, by its place in `tasks`: also if an error ends all.
 
     Returns:
         What each came to, in the order of the tasks.
@@ -41,14 +44,21 @@ def replay_each(tasks: Sequence[Task], material: Material, say: Say) -> list[Don
         UnavailableError: the cluster is out of reach, or a machine was lost.
         ProvenanceError: as `replay_apart`, of any of them; it names segment and machine.
     """
+    done = {} if done is None else done
     most = local_workers(material.executor)
     if most is not None:
-        return _here(tasks, material, max(1, most), say)
+        _here(tasks, material, max(1, most), say, done)
+        return in_order(done)
     try:
         from provenance_trainer.replay.on_ray import replay_on_ray  # keeps Ray out until named
     except ModuleNotFoundError as error:
         raise without_ray(error) from error
-    return replay_on_ray(tasks, material, say)
+    return replay_on_ray(tasks, material, say, done)
+
+
+def in_order(done: Mapping[int, Done]) -> list[Done]:
+    """What each task came to, in the order of the tasks."""
+    return [done[number] for number in sorted(done)]
 
 
 def of_segment(error: ProvenanceError, task: Task, machine: str | None = None) -> ProvenanceError:
@@ -63,27 +73,38 @@ def of_segment(error: ProvenanceError, task: Task, machine: str | None = None) -
     )
 
 
-def _here(tasks: Sequence[Task], material: Material, most: int, say: Say) -> list[Done]:
+def _here(
+    tasks: Sequence[Task], material: Material, most: int, say: Say, done: dict[int, Done]
+) -> None:
     """`most` at a time, each in a process of its own; this thread listens to all of them."""
     left = list(enumerate(tasks))
-    done = dict[int, Done]()
-    running = dict[Connection, tuple[int, Apart]]()
+    running = dict[Connection, tuple[int, Task, Apart]]()
     with ExitStack() as stack:
         while left or running:
             while left and len(running) < most:
                 number, task = left.pop(0)
                 apart = stack.enter_context(Apart(task, material))
-                running[apart.answers] = number, apart
+                running[apart.answers] = number, task, apart
             for ready in wait(list(running)):
-                number, apart = running[cast("Connection", ready)]
-                try:
-                    told = apart.told()
-                except ProvenanceError as error:
-                    raise of_segment(error, tasks[number]) from error
+                number, task, apart = running[cast("Connection", ready)]
+                told = _told(task, apart, say)
                 if isinstance(told, str):
                     say(told)
+                    continue
+                if isinstance(told, Task):
+                    left.insert(0, (number, told))
                 else:
                     done[number] = Done(told)
-                    del running[apart.answers]
-                    apart.close()
-    return [done[number] for number in range(len(tasks))]
+                del running[apart.answers]
+                apart.close()
+
+
+def _told(task: Task, apart: Apart, say: Say) -> str | Replayed | Task:
+    """A line for people, what a task came to, or how it is begun anew."""
+    try:
+        return apart.told()
+    except ProvenanceError as error:
+        try:
+            return task.anew(error, say)
+        except ProvenanceError:
+            raise of_segment(error, task) from error

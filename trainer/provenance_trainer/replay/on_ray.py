@@ -22,7 +22,7 @@ from provenance.errors import InternalError, NotFound, ProvenanceError, Unavaila
 from provenance.progress import Say, silent
 from provenance_trainer.record.determinism import threads_of
 from provenance_trainer.replay.again import Replayed
-from provenance_trainer.replay.crew import Done, of_segment
+from provenance_trainer.replay.crew import Done, in_order, of_segment
 from provenance_trainer.replay.process import Material, Task, replay_apart
 from provenance_trainer.replay.reach import is_logged
 from provenance_zk.workers.ray_cluster import connect
@@ -98,17 +98,23 @@ class _Running:
 
 
 def replay_on_ray(
-    tasks: Sequence[Task], material: Material, say: Say, **options: Any
+    tasks: Sequence[Task],
+    material: Material,
+    say: Say,
+    done: dict[int, Done] | None = None,
+    **options: Any,
 ) -> list[Done]:
     """As `replay_each`, with one actor for each task, as many at a time as there is room for.
 
     Args:
         options: further arguments of `ray.init`.
     """
+    done = {} if done is None else done
     with _cluster(material.executor, **options) as cores:
         crew = _Crew(tasks, material, cores, say)
         try:
-            return crew.work()
+            crew.work(done)
+            return in_order(done)
         finally:
             crew.stop()
 
@@ -138,9 +144,9 @@ class _Crew:
         self._room = max(1, sum(each // self._cpus for each in cores))
         self._running: list[_Running] = []
 
-    def work(self) -> list[Done]:
-        """Train all; raises the first error."""
-        left, done = list(range(len(self._tasks))), dict[int, Done]()
+    def work(self, done: dict[int, Done]) -> None:
+        """Train all, and fill `done`; raises the first error."""
+        left = list(range(len(self._tasks)))
         while left or self._running:
             while left and len(self._running) < self._room:
                 self._start(left.pop(0))
@@ -149,7 +155,6 @@ class _Crew:
             done[ended.number] = self._result(ended)
             self._running.remove(ended)
             _kill(ended.actor)
-        return [done[number] for number in range(len(self._tasks))]
 
     def stop(self) -> None:
         """Kill what still runs; the processes that they started then end by themselves."""

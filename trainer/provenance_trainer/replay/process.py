@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from transformers.utils import logging
 
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.saltstore import load_key
-from provenance.errors import InternalError, NotFound, ProvenanceError
+from provenance.errors import InputError, InternalError, NotFound, ProvenanceError
 from provenance.log.graph.segments import Segment
 from provenance.log.record import Record
 from provenance.progress import Say
@@ -53,12 +53,31 @@ class Task:
     """A segment to train again. opening, seed, segment: of the log (attacker-controlled).
 
     folders: of the run, the one with the starting checkpoint first.
+    instead: the same from the seed on; None if it begins with the seed.
+    refused: the folder of the checkpoint that training could not begin with, if it was tried.
     """
 
     opening: Record
     seed: bytes
     segment: Segment
     folders: Sequence[Path]
+    instead: Segment | None = None
+    refused: str | None = None
+
+    def anew(self, error: ProvenanceError, say: Say) -> Task:
+        """The same from the seed on, after an error in training that began with a checkpoint.
+
+        The log names what is in the checkpoint, so its publisher may have made one that nobody can
+        go on from. That costs time, and hides no segment.
+
+        Raises: the error, where training began with the seed, or the error is about the log.
+        """
+        start, kinds = self.segment.start, (NotFound, InputError, InternalError)
+        if start is None or self.instead is None or not isinstance(error, kinds):
+            raise error
+        say(f"{self.segment}: {error}: training begins with the seed")
+        refused = str(start.fields["path"])
+        return replace(self, segment=self.instead, instead=None, refused=refused)
 
 
 class Apart:
@@ -119,11 +138,24 @@ class Apart:
             ) from error
         if isinstance(told, ProvenanceError):
             raise told
-        return told if isinstance(told, Replayed) else str(told)
+        if isinstance(told, Replayed):
+            return replace(told, refused=self._task.refused)
+        return str(told)
 
 
 def replay_apart(task: Task, material: Material, say: Say) -> Replayed:
-    """Train a segment again in a process of its own; raises what `Apart.told` raises."""
+    """Train a segment again in a process of its own; raises what `Apart.told` raises.
+
+    With a checkpoint that it cannot begin with, it begins with the seed, in another process.
+    """
+    try:
+        return _apart(task, material, say)
+    except ProvenanceError as error:
+        again = task.anew(error, say)
+    return _apart(again, material, say)
+
+
+def _apart(task: Task, material: Material, say: Say) -> Replayed:
     with Apart(task, material) as apart:
         while isinstance(told := apart.told(), str):
             say(told)

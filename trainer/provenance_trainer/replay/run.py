@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provenance.errors import InternalError, VerificationError
+from provenance.errors import InternalError, ProvenanceError, VerificationError
 from provenance.ids import Word
 from provenance.log.audit.agreement import Agreement
 from provenance.log.fold import read_history
-from provenance.log.graph.segments import Segment, segments_of
+from provenance.log.graph.segments import Segment, joined, segments_of
 from provenance.log.record import Record
 from provenance.progress import Say
 from provenance.text.counted import counted
 from provenance.text.shown import told
 from provenance_trainer.replay.again import Replayed
 from provenance_trainer.replay.compare import Comparison
-from provenance_trainer.replay.crew import Done, replay_each
+from provenance_trainer.replay.crew import Done, in_order, replay_each
 from provenance_trainer.replay.process import Material, Task, replay_apart, sigterm_as_exit
 from provenance_trainer.replay.reach import gone_before, reachable
 
@@ -46,7 +46,8 @@ class Training:
     """One training of a replay, of one or more segments in a row.
 
     segment: what was trained (its start is the publisher's checkpoint that was loaded).
-    gone: folders of checkpoints that are gone, or not as logged, so that it began earlier.
+    gone: folders of checkpoints that are gone, not as logged, or cannot be loaded, so that it
+        began earlier.
     machine: where it was trained; None for this machine.
     """
 
@@ -74,7 +75,7 @@ class Training:
             names = ", ".join(told(name) for name in self.gone[:_MOST_NAMED])
             more = len(self.gone) - _MOST_NAMED
             few = f"{names} and {more} more" if more > 0 else names
-            text += f", since {few} {'is' if len(self.gone) == 1 else 'are'} gone or not as logged"
+            text += f", since {few} {'is' if len(self.gone) == 1 else 'are'} gone or of no use"
         return text
 
 
@@ -181,7 +182,8 @@ class _Subject:
         batches = counted(len(segment.batches), "batch", "batches")
         say(f"{segment}: {batches}, {_start(segment)}")
         gone = tuple(gone_before(self.segments, row, segment))
-        return Task(self.opening, self.seed, segment, places), gone
+        instead = None if segment.start is None else joined(self.segments[: row[-1] + 1])
+        return Task(self.opening, self.seed, segment, places, instead), gone
 
 
 def _in_rows(subject: _Subject, numbers: Sequence[int], material: Material, say: Say) -> Replay:
@@ -189,7 +191,10 @@ def _in_rows(subject: _Subject, numbers: Sequence[int], material: Material, say:
     while left:
         row = _row(left)
         task, gone = subject.task(row, say)
-        made = replay_apart(task, material, say)
+        try:
+            made = replay_apart(task, material, say)
+        except ProvenanceError as error:
+            raise _told_first(outcomes, error) from error
         trainings.append(_trained(subject.segments, task, gone, Done(made), say))
         new = _outcomes(subject.segments, row, made)
         outcomes, left = outcomes + new, left[len(new) :]
@@ -197,25 +202,54 @@ def _in_rows(subject: _Subject, numbers: Sequence[int], material: Material, say:
 
 
 def _each_alone(subject: _Subject, numbers: Sequence[int], material: Material, say: Say) -> Replay:
-    planned = [subject.task([number], say) for number in numbers]
-    done = replay_each([task for task, _ in planned], material, say)
-    found = zip(planned, done, strict=True)
-    trainings = [_trained(subject.segments, task, gone, each, say) for (task, gone), each in found]
-    outcomes = [
-        outcome
-        for number, each in zip(numbers, done, strict=True)
-        for outcome in _outcomes(subject.segments, [number], each.made)
-    ]
+    planned, found = [subject.task([number], say) for number in numbers], dict[int, Done]()
+    try:
+        replay_each([task for task, _ in planned], material, say, found)
+    except ProvenanceError as error:
+        raise _told_first(_of_each(subject, numbers, found), error) from error
+    done = zip(planned, in_order(found), strict=True)
+    trainings = [_trained(subject.segments, task, gone, each, say) for (task, gone), each in done]
+    outcomes = _of_each(subject, numbers, found)
     return Replay(len(subject.segments), tuple(outcomes), tuple(trainings))
+
+
+def _of_each(subject: _Subject, numbers: Sequence[int], found: Mapping[int, Done]) -> list[Outcome]:
+    """What each segment came to that was trained by itself; `found`: by its place in `numbers`."""
+    return [
+        outcome
+        for place in sorted(found)
+        for outcome in _outcomes(subject.segments, [numbers[place]], found[place].made)
+    ]
+
+
+def _told_first(outcomes: Sequence[Outcome], error: ProvenanceError) -> ProvenanceError:
+    """What ends a replay: that a segment came out `different` counts before any other error.
+
+    Else whoever makes one segment that cannot be trained again hides all others.
+    """
+    each = (found for one in outcomes for found in one.comparisons)
+    found = next((one for one in each if one.agreement is Agreement.DIFFERENT), None)
+    if found is None or isinstance(error, VerificationError):
+        return error
+    return VerificationError(
+        "training again makes another checkpoint than the log has",
+        where=f"record {found.index} {told(found.name)}",
+        expected="the logged " + ", ".join(found.differs),
+        actual=str(found.distance),
+        hint=f"not all segments were trained again: {error}",
+    )
 
 
 def _trained(
     segments: Sequence[Segment], task: Task, gone: tuple[str, ...], done: Done, say: Say
 ) -> Training:
     _require_whole(segments, done.made.steps)
+    begun, refused = task.segment, done.made.refused
+    if refused is not None and task.instead is not None:
+        begun, gone = task.instead, (refused, *gone)
     for comparison in done.made.comparisons:
-        say(f"{task.segment}: {comparison}")
-    return Training(task.segment, gone, done.machine, done.made)
+        say(f"{begun}: {comparison}")
+    return Training(begun, gone, done.machine, done.made)
 
 
 def _require_whole(segments: Sequence[Segment], steps: int) -> None:

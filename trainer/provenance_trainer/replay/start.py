@@ -66,9 +66,9 @@ def make_start(work: Places, placed: Placed, fresh: Weights, state: TrainerState
     source = folder_of(work.folders[0], placed.fields["path"])
     target = work.scratch / f"checkpoint-{placed.fields['step']}"
     target.mkdir()
-    size = _MOMENTS * sum(4 * value.size for value in fresh.values()) + _SPARE
+    most = most_bytes(fresh)
     for part, name in PARTS.items():
-        _take(source / name, target / name, size)
+        _take(source / name, target / name, most)
         require_part(target / name, placed, part)
     found = load_weights(target)
     if {n: w.shape for n, w in found.items()} != {n: w.shape for n, w in fresh.items()}:
@@ -97,15 +97,23 @@ def state_at(step: int, count: int, config: TrainConfig) -> TrainerState:
     )
 
 
-def require_part(file: Path, placed: Placed, part: str) -> None:
+def most_bytes(weights: Weights) -> int:
+    """How large a file of a checkpoint with such weights can be. More is not read into memory."""
+    return _MOMENTS * sum(4 * value.size for value in weights.values()) + _SPARE
+
+
+def require_part(file: Path, placed: Placed, part: str, most: int = _LARGEST) -> None:
     """Check one file of a checkpoint (attacker-controlled) against its record.
+
+    Args:
+        most: bytes that it may have.
 
     Raises:
         VerificationError: it is another one, or the record does not name it.
         InputError: it is missing, no regular file, or so large that hashing it would not end.
     """
     with open_regular(file) as stream:
-        _require_size(stream, file, _LARGEST)
+        _require_size(stream, file, most)
     actual = content_digest(file) if part == "weights" else hash_file(file)
     if placed.fields.get(part) != str(actual):
         raise VerificationError(
