@@ -42,7 +42,10 @@ def anchor(
     chain.require_log(subject)
     mine = _mine(attestations, subject, address)
     sending = Sending.of(settings, chain.trust, key, note)
-    rows = [_send(sending, subject.run_id, each.audit.digest(subject.domain)) for each in mine]
+    digests = list(dict.fromkeys(each.audit.digest(subject.domain) for each in mine))
+    before = [(digest, sending.sent_in(subject.run_id, digest)) for digest in digests]
+    sending.require_room(subject.run_id, sum(not block for _, block in before))
+    rows = [_send(sending, subject.run_id, digest, block) for digest, block in before]
     value = {
         "format": "provenance-audit-anchor/1",
         "run_id": str(subject.run_id),
@@ -80,8 +83,7 @@ def _mine(file: Path, subject: Subject, address: str) -> list[Attestation]:
     return mine
 
 
-def _send(sending: Sending, run_id: RunId, digest: bytes) -> dict[str, Any]:
-    before = sending.sent_in(run_id, digest)
+def _send(sending: Sending, run_id: RunId, digest: bytes, before: int) -> dict[str, Any]:
     if before:
         return {"digest": to_hex(digest), "block": before, "tx": None, "gas": 0}
     receipt = sending.send(run_id, digest)

@@ -10,8 +10,9 @@ from provenance.chain.rpc import Receipt
 from provenance.chain.session import connect, embedded, key_path, manager_for, miner
 from provenance.chain.waits import Waits
 from provenance.chain.writer import Writer
-from provenance.errors import ConfigError
-from provenance.ids import Address, RunId
+from provenance.errors import ConfigError, Conflict, OutcomeUnknown
+from provenance.ids import Address, RunId, to_hex
+from provenance.judgement.facts import MAX_ATTESTED
 from provenance.judgement.trust import Trust
 from provenance.progress import Say
 from provenance.settings import Settings
@@ -85,10 +86,37 @@ class Sending:
 
         Raises:
             UnavailableError: the chain does not answer, or it is not final in time.
+            OutcomeUnknown: a reorganisation took it away, or into another block.
         """
         block = self.writer.latest().attested_block(run_id, self.account, digest)
         self.waits.until_final(block)
+        now = self.writer.latest().attested_block(run_id, self.account, digest)
+        if now != block:
+            raise OutcomeUnknown(
+                "a reorganisation moved what was sent",
+                where=to_hex(digest),
+                expected=f"block {block}",
+                actual=f"block {now}" if now else "not sent",
+                hint="run the same command again",
+            )
         return block
+
+    def require_room(self, run_id: RunId, more: int) -> None:
+        """Check that a verifier will read what was sent and so many more. It cannot be taken back.
+
+        Raises:
+            Conflict: it would not, and no verdict that names this auditor would verify the run.
+            UnavailableError: the chain does not answer.
+        """
+        total = self.writer.latest().attested(run_id, self.account).total
+        if more and total + more > MAX_ATTESTED:
+            raise Conflict(
+                "verifiers would not read so many attestations, and the run would never verify",
+                where=f"run {run_id}",
+                expected=f"<= {MAX_ATTESTED} in all by {self.account}",
+                actual=f"{total} sent, {more} to send",
+                hint="send a file with the lines that matter",
+            )
 
     def send(self, run_id: RunId, digest: bytes) -> Receipt:
         """Send a digest, and wait until that is final; raises as `Session` and `Waits` do."""
