@@ -178,7 +178,11 @@ AUDIT = ("audit", "replay", "RUN", "--with-data", "DATA", "--segments", "all")
 
 @pytest.mark.parametrize(
     ("executor", "number", "code"),
-    [("local:2", signal.SIGTERM, 143), ("local", signal.SIGKILL, -9)],
+    [
+        ("local:2", signal.SIGTERM, 143),
+        ("local", signal.SIGKILL, -9),
+        (RAY_HERE, signal.SIGTERM, 143),
+    ],
 )
 def test_whatever_ends_a_replay_leaves_nothing_behind(
     honest: Trained, tmp_path: Path, executor: str, number: int, code: int
@@ -192,6 +196,7 @@ def test_whatever_ends_a_replay_leaves_nothing_behind(
         "PROVENANCE_HOME": str(honest.folder / "home"),
         "PROVENANCE_CACHE": str(honest.folder / "cache"),
         "TMPDIR": str(scratch),
+        "RAY_TMPDIR": "/tmp",
         "PYTHONPATH": PATHS,
     }
     with subprocess.Popen(

@@ -9,7 +9,9 @@ and the key of the salts in the folder of the settings.
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,11 +25,15 @@ from provenance.progress import Say, silent
 from provenance_trainer.record.determinism import threads_of
 from provenance_trainer.replay.again import Replayed
 from provenance_trainer.replay.crew import Done, in_order, of_segment
-from provenance_trainer.replay.process import Material, Task, replay_apart
+from provenance_trainer.replay.process import Material, Task, end_all, replay_apart
 from provenance_trainer.replay.reach import is_logged
+from provenance_zk.workers.names import RAY_HERE
 from provenance_zk.workers.ray_cluster import connect
 
-_SAID_S = 10.0
+_SAID_S, _STOP_S = 10.0, 30.0  # an actor that is just being started stops only then
+_KILLS_ALL = "kill_child_processes_on_worker_exit"  # else what trains cannot delete its folder
+_AT_ONCE = 2  # an actor trains, and is told to stop
+_MAIN = threading.main_thread()
 
 
 class Machine:
@@ -41,6 +47,13 @@ class Machine:
         """How the machine is called, and its address in the cluster."""
         address = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
         return f"{socket.gethostname()} ({address})"
+
+    def stop(self) -> None:
+        """End what is trained, and delete its folder, which has copies of salts.
+
+        Ray kills an actor with all processes that it started, so none of them could do it.
+        """
+        end_all()
 
     def replay(self, task: Task, material: Material) -> Replayed | ProvenanceError:
         """What the segment came to, or the error that ended it.
@@ -122,8 +135,13 @@ def replay_on_ray(
 @contextmanager
 def _cluster(address: str, **options: Any) -> Iterator[list[int]]:
     """A connection; gives the processors of each machine."""
+    if address == RAY_HERE:
+        options = {"_system_config": {_KILLS_ALL: False}, **options}
+    ours, is_main = signal.getsignal(signal.SIGTERM), threading.current_thread() is _MAIN
     connect(address, **options)
     try:
+        if is_main and callable(ours):  # Ray has put its own, which ends its processes at once
+            signal.signal(signal.SIGTERM, ours)
         nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         yield [int(node["Resources"].get("CPU", 0)) for node in nodes]
     finally:
@@ -157,13 +175,17 @@ class _Crew:
             _kill(ended.actor)
 
     def stop(self) -> None:
-        """Kill what still runs; the processes that they started then end by themselves."""
+        """End what still runs, with the folders of the processes that train."""
+        asked = [each.actor.stop.remote() for each in self._running]
+        if asked:  # of all that still answer: one may be lost
+            ray.wait(asked, num_returns=len(asked), timeout=_STOP_S)
         for each in self._running:
             _kill(each.actor)
 
     def _start(self, number: int) -> None:
         task = self._tasks[number]
-        actor: Any = ray.remote(num_cpus=self._cpus, max_restarts=0)(Machine).remote()
+        machine: Any = ray.remote(num_cpus=self._cpus, max_restarts=0)(Machine)
+        actor = machine.options(max_concurrency=_AT_ONCE).remote()
         name = actor.name.remote()  # first: it is answered before training begins
         self._running.append(
             _Running(number, actor, name, actor.replay.remote(task, self._material))

@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from provenance_zk.training.opened import recomputation
 _CONTEXT = multiprocessing.get_context("spawn")
 _WORK, _TEMPORARY = "work", "tmp"
 _ENDED = 128 + signal.SIGTERM
+_WRITTEN_S, _PAUSE_S = 20.0, 0.05
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,11 @@ class Apart:
 
     def __enter__(self) -> Apart:
         with ExitStack() as stack:  # whatever ends this halfway leaves nothing behind
-            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="provenance-replay-"))
+            scratch = Path(tempfile.mkdtemp(prefix="provenance-replay-"))
+            stack.callback(_delete, scratch)
             self.answers, theirs = _CONTEXT.Pipe(duplex=False)
             stack.callback(self.answers.close)
-            arguments = (self._task, self._material, Path(scratch), theirs)
+            arguments = (self._task, self._material, scratch, theirs)
             self._process = _CONTEXT.Process(target=_work, args=arguments, daemon=True)
             stack.callback(self._end)
             said = self._task.opening.fields["environment"]
@@ -107,6 +110,11 @@ class Apart:
                 self._process.start()
             theirs.close()
             self._stack = stack.pop_all()
+        try:
+            _OPEN.add(self)
+        except NotFound:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -115,6 +123,7 @@ class Apart:
     def close(self) -> None:
         """End the process, if it still runs, and delete its folder."""
         self._stack.close()
+        _OPEN.discard(self)
 
     def _end(self) -> None:
         if self._process.pid is not None:
@@ -141,6 +150,43 @@ class Apart:
         if isinstance(told, Replayed):
             return replace(told, refused=self._task.refused)
         return str(told)
+
+
+class _Open:
+    """What is open in this process, so that another thread can end all of it."""
+
+    def __init__(self) -> None:
+        self._all, self._ended, self._lock = set[Apart](), False, threading.Lock()
+
+    def add(self, apart: Apart) -> None:
+        """From now on `end` ends it; raises NotFound if all were ended before."""
+        with self._lock:
+            if self._ended:
+                raise NotFound("training again was ended")
+            self._all.add(apart)
+
+    def discard(self, apart: Apart) -> None:
+        """It has ended."""
+        with self._lock:
+            self._all.discard(apart)
+
+    def end(self) -> None:
+        """End all, with their folders; none begins any more."""
+        with self._lock:
+            self._ended, each = True, list(self._all)
+        for apart in each:
+            apart.close()
+
+
+_OPEN = _Open()
+
+
+def end_all() -> None:
+    """End every process of this one that trains again, and delete their folders, for good.
+
+    For a process that is about to be killed: its own are killed with it, and delete nothing.
+    """
+    _OPEN.end()
 
 
 def replay_apart(task: Task, material: Material, say: Say) -> Replayed:
@@ -173,13 +219,20 @@ def sigterm_as_exit() -> Iterator[None]:
         yield
         return
 
+    came = threading.Event()
+
     def end(number: int, frame: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end the cleaning up
+        came.set()
         sys.exit(_ENDED)
 
     signal.signal(signal.SIGTERM, end)
     try:
         yield
+    except SystemExit as error:
+        if came.is_set():  # Ray makes another code of it
+            raise SystemExit(_ENDED) from error
+        raise
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -223,9 +276,16 @@ def _follow_parent(scratch: Path) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None, "this process was started by another one"
     wait([parent.sentinel])
-    shutil.rmtree(scratch, ignore_errors=True)
-    shutil.rmtree(scratch, ignore_errors=True)  # what was written meanwhile
+    _delete(scratch)
     os._exit(1)
+
+
+def _delete(scratch: Path) -> None:
+    """Delete a folder into which the prover writes until it has ended, too."""
+    latest = time.monotonic() + _WRITTEN_S
+    while scratch.exists() and time.monotonic() < latest:
+        shutil.rmtree(scratch, ignore_errors=True)
+        time.sleep(_PAUSE_S)
 
 
 def _replayed(task: Task, material: Material, scratch: Path, say: Say) -> Replayed:
