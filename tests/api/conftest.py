@@ -1,17 +1,14 @@
-"""The service over the session's chain and honest run, on SQLite and on a given PostgreSQL."""
+"""The service over the session's chain and honest run, on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import text
 
 from provenance.digest import sha256
 from provenance.log.record import Record
@@ -20,46 +17,63 @@ from provenance_api.db import Database
 from provenance_api.state import AppState, Limits
 from provenance_zk.checker import ProofChecker, ProverEngine
 from tests.support.chain import Lab
+from tests.support.processes.postgres import OWNER, Postgres, running
 from tests.support.service import HOSTILE, REASON, ClientFactory, StateFactory
 from tests.support.spine import Data, Plan, Run, build_run
 
-POSTGRES = os.environ.get("PROVENANCE_TEST_POSTGRES")
+KINDS = ["sqlite", "postgresql"]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """This process's own PostgreSQL server."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template(postgres: Postgres) -> str:
+    """A database with the service's tables; each test gets a copy."""
+    name = postgres.create()
+    database = Database(postgres.url(name, OWNER))
+    database.prepare()
+    database.close()
+    return name
+
+
+@pytest.fixture(params=KINDS)
 def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An empty, unprepared database of each kind."""
     if request.param == "sqlite":
-        database = Database(f"sqlite:///{tmp_path / 'service.sqlite'}")
-        yield database
-        database.close()
-        return
-    if not POSTGRES:
-        pytest.skip("set PROVENANCE_TEST_POSTGRES to a database URL")
-    yield from _postgres_schema(POSTGRES)
+        yield from _sqlite(tmp_path)
+    else:
+        yield from _postgres(request.getfixturevalue("postgres"), "template0")
 
 
-def _postgres_schema(url: str) -> Iterator[Database]:
-    """A schema of one test's own, so that a database with other tables is left as it was."""
-    name = f"test_{uuid4().hex}"
-    admin = Database(url)
-    with admin.session() as session:
-        session.execute(text(f"CREATE SCHEMA {name}"))
-    mark = "&" if "?" in url else "?"
-    database = Database(f"{url}{mark}options=-csearch_path%3D{name}")
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A prepared database of each kind, as the service opens it."""
+    if request.param == "sqlite":
+        for database in _sqlite(tmp_path):
+            database.prepare()
+            yield database
+    else:
+        server, template = (request.getfixturevalue(n) for n in ("postgres", "template"))
+        yield from _postgres(server, template)
+
+
+def _sqlite(folder: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{folder / 'service.sqlite'}")
     yield database
     database.close()
-    with admin.session() as session:
-        session.execute(text(f"DROP SCHEMA {name} CASCADE"))
-    admin.close()
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'service.sqlite'}")
-    database.prepare()
+def _postgres(server: Postgres, template: str) -> Iterator[Database]:
+    name = server.create(template)
+    database = Database(server.url(name, OWNER))
     yield database
     database.close()
+    server.drop(name)
 
 
 @pytest.fixture

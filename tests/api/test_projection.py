@@ -271,10 +271,12 @@ def test_an_unreachable_database_is_unavailable_and_its_password_not_told() -> N
     assert "hunter2" not in str(caught.value)
 
 
-def test_sqlite_runs_with_wal_full_sync_and_foreign_keys(database: Database) -> None:
+def test_sqlite_runs_with_wal_full_sync_and_foreign_keys(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'service.sqlite'}")
     with database.session() as session:
         modes = [
             session.execute(text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys")
         ]
+    database.close()
     assert modes == ["wal", 2, 1]
