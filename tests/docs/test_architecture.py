@@ -15,7 +15,7 @@ from tests.docs.documents import ROOT
 PAGE = (ROOT / "ARCHITECTURE.md").read_text()
 CODE = {".py", ".go", ".sol"}
 # Folders whose content other pages list.
-ELSEWHERE = ("zk/prover/", "contracts/", "tests/", "migrations/", "docs/", "zk/")
+ELSEWHERE = ("zk/prover/", "contracts/", "tests/", "docs/", "zk/")
 
 
 def named() -> set[str]:

@@ -16,7 +16,7 @@ from provenance.statements import kind_named
 from provenance.verify import LIMITS
 from provenance_api.db import ProofRow, RecordRow
 from provenance_api.explorer import cursors
-from provenance_api.explorer.basis import Basis, parse_run_id, parsed
+from provenance_api.explorer.basis import Basis, one, parse_run_id, parsed
 from provenance_api.explorer.models import (
     AnchoringLine,
     Answered,
@@ -114,7 +114,7 @@ class _Named:
 def _proof(session: Session, run_id: RunId, epoch: int, chunk: int) -> ProofRow | None:
     if chunk > 2**31 - 1:  # the column's range
         return None
-    return session.get(ProofRow, (run_id, epoch, chunk))
+    return one(session, ProofRow, run_id=run_id, epoch=epoch, chunk=chunk)
 
 
 def _line(row: ProofRow) -> ProofLine:

@@ -1,0 +1,128 @@
+"""Folders of tenants who do not trust each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from provenance.errors import ConfigError
+from provenance.ids import to_hex
+from provenance.layout import write_json
+from provenance_cli.judge.serve import tenants_of
+from tests.api.tenants.conftest import ACME, BOLT, World
+from tests.support.spine import Run
+
+
+def status(world: World, tenant: str | None, run: Run) -> int:
+    answer = world.client.get(f"/runs/{to_hex(run.run_id)}", headers=world.headers(tenant))
+    return answer.status_code
+
+
+def records(world: World, tenant: str | None, run: Run) -> int:
+    path = f"/runs/{to_hex(run.run_id)}"
+    return int(world.client.get(path, headers=world.headers(tenant)).json()["size"])
+
+
+@pytest.mark.parametrize("link", ["run", "provenance", "journal", "epochs", "merged"])
+def test_a_link_into_another_tenants_folder_shows_nothing(
+    make_world: Callable[..., World], unreleased: Run, twice: Run, link: str
+) -> None:
+    """The attack: bolt puts a link to acme's run, or to a part of it, into its own folder."""
+    world = make_world(acme=[unreleased], bolt=[twice])
+    theirs, mine = world.folders[ACME] / "run-0", world.folders[BOLT] / "stolen"
+    if link == "run":
+        mine.symlink_to(theirs)
+    else:
+        unreleased.copy(mine)
+        place = {"journal": "provenance/journal", "epochs": "provenance/epochs"}.get(link, link)
+        (theirs / "merged").mkdir(exist_ok=True)
+        if (mine / place).is_dir():
+            os.rename(mine / place, mine.parent / "aside")
+        else:
+            (mine / place).unlink(missing_ok=True)
+        (mine / place).symlink_to(theirs / place)
+    assert status(world, BOLT, unreleased) == 404
+    assert status(world, ACME, unreleased) == 200
+    damaged = world.client.get("/runs", headers=world.headers(BOLT)).json()["damaged"]
+    assert len(damaged) == 1
+    assert "link" in damaged[0] or "leads out" in damaged[0]
+    assert world.client.get("/runs").json()["damaged"] == []
+    assert world.client.get("/runs", headers=world.headers(ACME)).json()["damaged"] == []
+
+
+def test_a_damaged_folder_is_told_to_its_tenant_alone(
+    make_world: Callable[..., World], unreleased: Run, hostile: Run
+) -> None:
+    world = make_world(acme=[unreleased], bolt=[hostile])
+    broken = unreleased.copy(world.folders[BOLT] / "broken")
+    broken.folder.journal.write_bytes(b"nonsense")
+    asked = f"/runs/{to_hex(unreleased.run_id)}"
+    own = world.client.get(asked, headers=world.headers(BOLT)).json()
+    assert own["type"] == "urn:provenance:problem:broken-run"
+    public = world.client.get(asked).json()
+    assert public["type"] == "urn:provenance:problem:not-found"
+    assert world.client.get("/healthz").json()["evidence"] == {
+        "status": "problems",
+        "detail": "some folders are not indexed; the log says why",
+    }
+
+
+def test_a_copy_of_anothers_run_hides_nothing_from_its_tenant(
+    make_world: Callable[..., World], unreleased: Run, twice: Run
+) -> None:
+    """The attack: bolt writes the id of acme's unreleased run into a released run of its own."""
+    world = make_world(acme=[unreleased], bolt=[twice])
+    planted = twice.copy(world.folders[BOLT] / "planted")
+    write_json(planted.folder.info, {"run_id": to_hex(unreleased.run_id)})
+    assert records(world, BOLT, unreleased) == len(twice.records())
+    assert records(world, ACME, unreleased) == len(unreleased.records())
+
+
+def test_the_chain_says_whose_released_copy_is_shown(
+    make_world: Callable[..., World], honest: Run, twice: Run
+) -> None:
+    """The attack: bolt shows its own records under the id of a run that acme releases later."""
+    world = make_world(bolt=[twice])
+    planted = twice.copy(world.folders[BOLT] / "planted")
+    write_json(planted.folder.info, {"run_id": to_hex(honest.run_id)})
+    assert records(world, None, honest) == len(twice.records())
+    honest.copy(world.folders[ACME] / "run")
+    world.client.get("/runs")  # scans the folders again
+    assert records(world, None, honest) == len(honest.records())
+    assert records(world, BOLT, honest) == len(twice.records())  # its own, to itself alone
+
+
+def test_a_release_in_the_folder_shows_a_run_to_everybody(
+    make_world: Callable[..., World], unreleased: Run, honest: Run
+) -> None:
+    world = make_world(acme=[unreleased])
+    assert status(world, None, unreleased) == 404
+    run = Run(
+        **{**vars(unreleased), "folder": type(unreleased.folder)(world.folders[ACME] / "run-0")}
+    )
+    run.log(run.release_record())
+    world.client.get("/runs")
+    assert status(world, None, unreleased) == 200
+    assert status(world, BOLT, unreleased) == 200
+    assert world.client.get(f"/verify/{honest.model}").json()["status"] != "not_found"
+
+
+def test_folders_of_two_tenants_lie_apart(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    a = tmp_path / "a"
+    for theirs in (a, a / "b", tmp_path, tmp_path / "link"):
+        with pytest.raises(ConfigError, match="two tenants"):
+            tenants_of([f"acme={a}", f"bolt={theirs}"])
+        with pytest.raises(ConfigError, match="two tenants"):
+            tenants_of([str(a), f"bolt={theirs}"])
+
+
+def test_what_names_a_tenant_and_what_a_folder() -> None:
+    assert tenants_of(["runs", "acme=x", "acme=y=z", "./a=b", "A=b", "default=c"]) == (
+        (Path("runs"), Path("./a=b"), Path("A=b"), Path("c")),
+        {"acme": (Path("x"), Path("y=z"))},
+    )
