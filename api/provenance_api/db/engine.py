@@ -82,7 +82,7 @@ class Database:
                 raise self._other_schema(revision, empty)
 
     def _other_schema(self, revision: str | None, empty: bool) -> ConfigError:
-        hint = "run: alembic upgrade head; or name an empty database (run folders fill it)"
+        hint = "run: provenance service migrate"
         if self.is_postgres:
             hint = "run as the role that owns the tables: provenance service migrate --database URL"
         return ConfigError(

@@ -6,15 +6,18 @@ of its tenant, and none of its evidence may be a link: it could lead into anothe
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from provenance.errors import InputError
+from provenance.errors import InputError, UnavailableError
 from provenance.layout import RunFolder
 from provenance.verify.sources.evidence import FolderSource
+
+log = logging.getLogger("provenance_api")
 
 
 class Shelf:
@@ -36,14 +39,27 @@ class Shelf:
         """Folders of evidence, whosesoever they are."""
         return tuple(root for roots in self._roots.values() for root in roots)
 
-    def all(self) -> Iterator[tuple[str, RunFolder]]:
+    def all(self, reader: str | None = None) -> Iterator[tuple[str, RunFolder]]:
         """Each run folder with its tenant.
 
+        A tenant with too many gets in nobody else's way: its folders are left out, and the log
+        says so.
+
+        Args:
+            reader: the tenant that wants to know that it has too many.
+
         Raises:
-            UnavailableError: there are too many.
+            UnavailableError: the only tenant, or `reader`, has too many.
         """
         for tenant, roots in self._roots.items():
-            for folder in FolderSource(roots).runs():
+            try:
+                folders = FolderSource(roots).runs()
+            except UnavailableError as error:
+                if not self._several or tenant == reader:
+                    raise
+                log.warning("evidence of tenant %s is left out: %s", tenant, error)
+                continue
+            for folder in folders:
                 yield tenant, folder
 
     def require_own(self, tenant: str, folder: RunFolder) -> None:
@@ -73,7 +89,7 @@ class Shelf:
         with self._lock:
             released = frozenset(self._released)
         found = []
-        for owner, folder in self.all():
+        for owner, folder in self.all(reader=tenant):
             if owner == tenant or folder.root in released:
                 with suppress(InputError):
                     self.require_own(owner, folder)

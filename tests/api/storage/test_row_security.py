@@ -1,7 +1,6 @@
 """Row security of PostgreSQL by itself: whatever the service asks, its role gets no more.
 
-The attacks are SQL of the service's own connection, as an injection or a query without a rule would
-send it.
+The attacks are SQL of the service's own connection, as a query without a rule would send it.
 """
 
 from __future__ import annotations

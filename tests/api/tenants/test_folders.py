@@ -11,6 +11,7 @@ import pytest
 from provenance.errors import ConfigError
 from provenance.ids import to_hex
 from provenance.layout import write_json
+from provenance.verify.sources import evidence
 from provenance_cli.judge.serve import tenants_of
 from tests.api.tenants.conftest import ACME, BOLT, World
 from tests.support.spine import Run
@@ -108,6 +109,23 @@ def test_a_release_in_the_folder_shows_a_run_to_everybody(
     assert status(world, None, unreleased) == 200
     assert status(world, BOLT, unreleased) == 200
     assert world.client.get(f"/verify/{honest.model}").json()["status"] != "not_found"
+
+
+def test_a_tenant_with_too_many_folders_is_in_nobodys_way(
+    world: World, twice: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attack: bolt makes more run folders than the service looks at."""
+    ask = f"/verify/{twice.model}"
+    before = {who: world.client.get(ask, headers=world.headers(who)) for who in (None, ACME)}
+    monkeypatch.setattr(evidence, "MAX_RUN_FOLDERS", 2)
+    for number in range(3):
+        twice.copy(world.folders[BOLT] / f"more-{number}")
+    assert world.client.get("/runs/" + "0" * 64).status_code == 404  # scans the folders again
+    for who, told in before.items():
+        assert told.status_code == 200
+        assert world.client.get(ask, headers=world.headers(who)).json() == told.json()
+    own = world.client.get(ask, headers=world.headers(BOLT))
+    assert own.json() != before[ACME].json()
 
 
 def test_folders_of_two_tenants_lie_apart(tmp_path: Path) -> None:
