@@ -9,7 +9,7 @@ A table is tenants' data if it has `tenant_id`. One that has not is refused here
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, event, exists, false, func, not_, or_, select
@@ -31,6 +31,8 @@ class ScopedSession(Session):
 @event.listens_for(ScopedSession, "do_orm_execute")
 def _narrow(state: ORMExecuteState) -> None:
     scope = state.session.info["scope"]
+    if not state.is_orm_statement:
+        return  # conditions of classes count for nothing in what names tables
     if state.is_select and not state.is_column_load:
         state.statement = state.statement.options(*_options(scope, write=False))
     elif state.is_update or state.is_delete:
@@ -50,11 +52,14 @@ def _tell_database(session: Session, _: SessionTransaction, connection: Any) -> 
         )
 
 
-def _options(scope: Scope, write: bool) -> Iterator[Any]:
-    for mapper in Base.registry.mappers:
-        model = mapper.class_
-        seen = _own(model, scope) if write else _seen(model, scope)
-        yield with_loader_criteria(model, seen, include_aliases=True)
+@lru_cache(maxsize=256)
+def _options(scope: Scope, write: bool) -> tuple[Any, ...]:
+    """The condition of each table; made once for a scope, since each query takes them all."""
+    judge = _own if write else _seen
+    models = [mapper.class_ for mapper in Base.registry.mappers]
+    return tuple(
+        with_loader_criteria(model, judge(model, scope), include_aliases=True) for model in models
+    )
 
 
 def _own(model: Any, scope: Scope) -> ColumnElement[bool]:

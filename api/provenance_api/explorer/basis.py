@@ -56,7 +56,7 @@ class Basis:
             run = one(session, RunRow, run_id=run_id)
             if run is None:
                 raise _unknown(run_id)
-            yield session, StoredLog(session, run_id, run.size)
+            yield session, StoredLog(session, run)
 
     def require(self, run_id: RunId) -> None:
         """Look for a run; the folders are scanned again if it is not there.
