@@ -6,7 +6,7 @@ app = create_app(AppState(trust=.., trust_bytes=.., database=.., folders=.., rea
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
@@ -31,17 +31,20 @@ from provenance_api.routes.runs import run_routes
 from provenance_api.routes.service import service_routes
 from provenance_api.routes.verify import verify_routes
 from provenance_api.state import AppState
+from provenance_api.tenants.gate import TenantGate
+from provenance_api.tenants.tokens import Tokens
 from provenance_api.web.explorer import ExplorerPages
 from provenance_api.web.page import STATIC, Pages
 from provenance_api.web.texts import ENGLISH
 
 log = logging.getLogger("provenance_api")
+Sender = Callable[[Request, Problem], Response]
 
 
 def create_app(state: AppState) -> FastAPI:
     """The application over these parts. It indexes the evidence folders when it starts."""
     judge, pages = Judge(state), Pages()
-    catalog = Catalog(state.database, state.folders, state.limits.reindex_s, judge.holds_log)
+    catalog = Catalog(state.database, state.shelf, state.limits.reindex_s, judge.holds_log)
     glance = ChainGlance(state)
     basis = Basis(state.database, catalog, glance, state.trust, ENGLISH)
 
@@ -52,8 +55,6 @@ def create_app(state: AppState) -> FastAPI:
         except UnavailableError as error:
             # Verdicts by digest need no database; /healthz names what is missing.
             log.warning("evidence is not indexed: %s", error)
-        for problem in catalog.problems:
-            log.warning("run folder is not indexed: %s", problem)
         yield
         glance.close()
         await run_in_threadpool(judge.close)
@@ -66,8 +67,11 @@ def create_app(state: AppState) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
+    send = _sender(pages)
+    tokens = Tokens(state.database) if state.visitor is None else None
+    app.add_middleware(TenantGate, tokens=tokens, refuse=lambda r, e: send(r, _logged(r, e)))
     app.add_middleware(SecurityHeaders)
-    _add_problems(app, pages)
+    _add_problems(app, send)
     app.include_router(verify_routes(Resolver(catalog, judge, state.limits.id_chars), pages))
     app.include_router(run_routes(basis, ExplorerPages(pages)))
     app.include_router(explorer_routes(basis, ExplorerPages(pages)))
@@ -77,7 +81,7 @@ def create_app(state: AppState) -> FastAPI:
     return app
 
 
-def _add_problems(app: FastAPI, pages: Pages) -> None:
+def _sender(pages: Pages) -> Sender:
     def send(request: Request, problem: Problem) -> Response:
         headers = {"Vary": "Accept"}
         wanted = request.query_params.get("format")
@@ -87,12 +91,20 @@ def _add_problems(app: FastAPI, pages: Pages) -> None:
             return HTMLResponse(pages.problem(problem, query), problem.status, headers)
         return JSONResponse(problem.to_json(), problem.status, headers, MEDIA_TYPE)
 
+    return send
+
+
+def _logged(request: Request, error: ProvenanceError) -> Problem:
+    problem = problem_of(error)
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("%s %s: %s", request.method, request.url.path, error)
+    return problem
+
+
+def _add_problems(app: FastAPI, send: Sender) -> None:
     @app.exception_handler(ProvenanceError)
     async def on_error(request: Request, error: ProvenanceError) -> Response:
-        problem = problem_of(error)
-        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            log.error("%s %s: %s", request.method, request.url.path, error)
-        return send(request, problem)
+        return send(request, _logged(request, error))
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -17,19 +18,28 @@ from provenance.ids import RunId
 from provenance.layout import RunFolder
 from provenance.log.record import Record
 from provenance.log.records import Release
-from provenance.verify.sources.evidence import FolderSource, run_id_of
+from provenance.verify.sources.evidence import run_id_of
 from provenance.verify.sources.names import split_name
 from provenance_api.db import (
     Database,
     RecordRow,
     ReleaseRow,
     RunRow,
+    acting_for,
+    current,
     forget_run,
+    has_release,
     index_run,
     indexed_from,
+    set_shown,
+    shown_by,
+    writer,
 )
+from provenance_api.db.rows import registered_run_id
 from provenance_api.evidence import Redaction, Stamp
+from provenance_api.tenants.shelf import Shelf
 
+log = logging.getLogger("provenance_api")
 MOST_MATCHES = 1000
 
 
@@ -91,17 +101,17 @@ class Catalog:
     def __init__(
         self,
         database: Database,
-        folders: tuple[Path, ...],
+        shelf: Shelf,
         scan_s: float,
         holds_log: Callable[[RunFolder], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._database, self._source = database, FolderSource(folders)
-        self._redaction = Redaction(folders)
+        self._database, self._shelf = database, shelf
+        self._redaction = Redaction(shelf.roots)
         self._scan_s, self._holds_log, self._clock = scan_s, holds_log, clock
         self._lock = threading.Lock()
         self._seen: dict[Path, Stamp] = {}
-        self._problems: dict[Path, ProvenanceError] = {}
+        self._problems: dict[Path, tuple[str, ProvenanceError]] = {}
         self._scanned_s: float | None = None
 
     def refresh(self, force: bool = False) -> None:
@@ -118,8 +128,9 @@ class Catalog:
         with self._lock:
             if not force and self._is_fresh():
                 return
-            for folder in self._source.runs():
-                self._index(folder)
+            for tenant, folder in self._shelf.all():
+                with acting_for(tenant):
+                    self._index(folder)
             self._scanned_s = self._clock()
 
     def keep_up(self) -> None:
@@ -130,12 +141,16 @@ class Catalog:
                 self.refresh()
 
     def damage(self, run_id: RunId | None = None) -> list[Damage]:
-        """The folders that could not be indexed; with an id, those that name this run."""
+        """The folders of the current scope's tenant that could not be indexed.
+
+        With an id, those that name this run.
+        """
         with self._lock:
-            problems = dict(self._problems)
+            problems = sorted(self._problems.items())
         found = (
             Damage(folder, run_id_of(RunFolder(folder)), self._redaction.text(str(error)))
-            for folder, error in sorted(problems.items())
+            for folder, (tenant, error) in problems
+            if tenant == current().tenant
         )
         return [each for each in found if run_id in (None, each.run_id)]
 
@@ -147,24 +162,52 @@ class Catalog:
         if self._seen.get(folder.root) == stamp:
             return
         try:
-            try:
-                with self._database.session() as session:
-                    index_run(session, folder)
-            except VerificationError:
-                if not self._is_rival(folder) or not self._holds_log(folder):
-                    raise
-                with self._database.session() as session:
-                    forget_run(session, folder)
-                    index_run(session, folder)
+            self._shelf.require_own(writer(), folder)
+            self._project(folder)
+            self._shelf.note(folder, self._released(folder))
         except UnavailableError:
             raise
         except ProvenanceError as error:
             # A damaged folder must not hide the others. /healthz names it, and it is tried again
             # when it changes.
-            self._problems[folder.root] = error
+            if folder.root not in self._problems:
+                log.warning("run folder is not indexed: %s", error)
+            self._problems[folder.root] = (writer(), error)
         else:
             self._problems.pop(folder.root, None)
         self._seen[folder.root] = stamp
+
+    def _project(self, folder: RunFolder) -> None:
+        try:
+            with self._database.session() as session:
+                index_run(session, folder)
+        except VerificationError:
+            if not self._is_rival(folder) or not self._holds_log(folder):
+                raise
+            with self._database.session() as session:
+                forget_run(session, folder)
+                index_run(session, folder)
+
+    def _released(self, folder: RunFolder) -> bool:
+        """Whether a run was released. Its rows are then shown to everybody, unless others' are.
+
+        Two tenants may have folders that name one run. The chain says whose journal is the run's.
+        """
+        run_id = registered_run_id(folder)
+        with self._database.session() as session:
+            if not has_release(session, run_id):
+                return False
+            shown = shown_by(session, run_id)
+        if shown is None or shown[0] == writer():
+            return True
+        rival, place = shown
+        known = place in self._seen
+        if self._holds_log(folder) and not (known and self._holds_log(RunFolder(place))):
+            with acting_for(rival), self._database.session() as session:
+                set_shown(session, run_id, False)
+            with self._database.session() as session:
+                set_shown(session, run_id, True)
+        return True
 
     def _is_rival(self, folder: RunFolder) -> bool:
         """Whether the run's rows are those of another folder, which names the same run.
@@ -178,7 +221,7 @@ class Catalog:
     def problems(self) -> list[ProvenanceError]:
         """One error for each folder that is not indexed."""
         with self._lock:
-            return list(self._problems.values())
+            return [error for _, error in self._problems.values()]
 
     def by_name(self, label: str) -> list[Listed]:
         """Releases called `name` (any version) or `name:version`, newest first."""

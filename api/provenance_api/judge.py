@@ -33,11 +33,15 @@ from provenance.verify.protocols import (
     RegistrationEvidence,
     SampleEvidence,
 )
-from provenance.verify.sources.evidence import FolderSource, run_id_of
+from provenance.verify.sources.evidence import run_id_of
+from provenance_api.db import current
 from provenance_api.evidence import Redaction, Stamp, StampedSource
 from provenance_api.state import AppState
+from provenance_api.tenants.shelf import SeenSource
 
 KEPT = frozenset({Status.VERIFIED, Status.FAILED, Status.REVOKED, Status.POLICY_DENIED})
+Asked = tuple[str | None, Digest]
+"""By which tenant a verdict was asked for, None for nobody, and on which file."""
 
 
 @dataclass(frozen=True)
@@ -78,46 +82,48 @@ class Judge:
 
     def __init__(self, state: AppState, clock: Callable[[], float] = time.monotonic) -> None:
         self._state, self._clock = state, clock
-        self._source = FolderSource(state.folders)
-        self._redaction = Redaction(state.folders)
+        self._redaction = Redaction(state.all_folders)
         self._pool = ThreadPoolExecutor(state.limits.workers, thread_name_prefix="verify")
         self._lock = threading.Lock()
-        self._entries: OrderedDict[Digest, _Entry] = OrderedDict()
-        self._running: dict[Digest, Future[Verdict]] = {}
+        self._entries: OrderedDict[Asked, _Entry] = OrderedDict()
+        self._running: dict[Asked, Future[Verdict]] = {}
 
     def warm(self, digest: Digest) -> Verdict | None:
-        """The kept verdict, if it was checked within `Limits.fresh_s`. This does no I/O.
+        """The kept verdict for the current scope, if it was checked within `Limits.fresh_s`.
 
-        In the second half of that time the next check begins, in the thread pool.
+        This does no I/O. In the second half of that time the next check begins, in the thread pool.
         """
-        fresh_s = self._state.limits.fresh_s
+        fresh_s, key = self._state.limits.fresh_s, (current().tenant, digest)
         with self._lock:
-            entry = self._entries.get(digest)
+            entry = self._entries.get(key)
             age_s = 0.0 if entry is None else self._clock() - entry.checked_s
             if entry is None or age_s >= fresh_s:
                 return None
-            self._entries.move_to_end(digest)
+            self._entries.move_to_end(key)
         if age_s >= fresh_s / 2:
             with suppress(UnavailableError):  # too many wait; this verdict is fresh for a while yet
                 self.submit(digest)
         return entry.verdict
 
     def submit(self, digest: Digest) -> Future[Verdict]:
-        """Judge in the thread pool. Requests for the same digest share one verification.
+        """Judge in the thread pool, by the evidence that the current scope may read.
+
+        A tenant's requests for the same digest share one verification.
 
         Raises:
             UnavailableError: too many verifications wait already.
         """
+        key = (current().tenant, digest)
         with self._lock:
-            running = self._running.get(digest)
+            running = self._running.get(key)
             if running is not None:
                 return running
             if len(self._running) >= self._state.limits.queue:
                 raise UnavailableError(
                     "too many verifications are waiting", hint="ask again in a few seconds"
                 )
-            future = self._running[digest] = self._pool.submit(self._verdict, digest)
-        future.add_done_callback(lambda _: self._forget(digest))
+            future = self._running[key] = self._pool.submit(self._verdict, key)
+        future.add_done_callback(lambda _: self._forget(key))
         return future
 
     def claimed(self, model: Digest) -> frozenset[bytes]:
@@ -151,14 +157,14 @@ class Judge:
         """Wait for the running verifications, and begin no more."""
         self._pool.shutdown()
 
-    def _forget(self, digest: Digest) -> None:
+    def _forget(self, key: Asked) -> None:
         with self._lock:
-            self._running.pop(digest, None)
+            self._running.pop(key, None)
 
-    def _verdict(self, digest: Digest) -> Verdict:
+    def _verdict(self, key: Asked) -> Verdict:
         reader = self._state.reader()
         final = self._final_hash(reader)
-        return self._kept(digest, final) or self._made(digest, final, reader)
+        return self._kept(key, final) or self._made(key, final, reader)
 
     def _final_hash(self, reader: ChainReader) -> bytes | None:
         """Hash of the final block; None if the chain does not answer, or nothing new since long."""
@@ -169,16 +175,17 @@ class Judge:
             return None  # the verification says why
         return block.hash
 
-    def _kept(self, digest: Digest, final: bytes | None) -> Verdict | None:
+    def _kept(self, key: Asked, final: bytes | None) -> Verdict | None:
         with self._lock:
-            entry = self._entries.get(digest)
+            entry = self._entries.get(key)
         if entry is None or final != entry.final or not entry.stamp.is_current:
             return None
-        self._keep(digest, entry.verdict, entry.final, entry.stamp)
+        self._keep(key, entry.verdict, entry.final, entry.stamp)
         return entry.verdict
 
-    def _made(self, digest: Digest, final: bytes | None, reader: ChainReader) -> Verdict:
-        source = StampedSource(self._source)
+    def _made(self, key: Asked, final: bytes | None, reader: ChainReader) -> Verdict:
+        tenant, digest = key
+        source = StampedSource(SeenSource(self._state.shelf, tenant))
         verifier = Verifier(
             trust=self._state.trust,
             reader=reader,
@@ -190,7 +197,7 @@ class Judge:
         # Final block and stamp were read before the verification. If one changes during it, the
         # entry is out of date and is not served; it is never served for the new state.
         if verdict.status in KEPT and final is not None and source.stamp is not None:
-            self._keep(digest, verdict, final, source.stamp)
+            self._keep(key, verdict, final, source.stamp)
         return verdict
 
     def _prover(self) -> ProofVerifier:
@@ -199,9 +206,9 @@ class Judge:
         except UnavailableError as error:
             return _MissingProver(error)
 
-    def _keep(self, digest: Digest, verdict: Verdict, final: bytes, stamp: Stamp) -> None:
+    def _keep(self, key: Asked, verdict: Verdict, final: bytes, stamp: Stamp) -> None:
         with self._lock:
-            self._entries[digest] = _Entry(verdict, final, stamp, self._clock())
-            self._entries.move_to_end(digest)
+            self._entries[key] = _Entry(verdict, final, stamp, self._clock())
+            self._entries.move_to_end(key)
             while len(self._entries) > self._state.limits.cache_entries:
                 self._entries.popitem(last=False)

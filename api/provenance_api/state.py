@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from provenance.judgement.facts import ChainReader
 from provenance.judgement.policy import Policy
 from provenance.judgement.trust import Trust
 from provenance.verify.protocols import ProofVerifier
-from provenance_api.db import Database
+from provenance_api.db import DEFAULT_TENANT, Database
+from provenance_api.tenants.shelf import Shelf
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,9 @@ class Limits:
 class AppState:
     """The parts of a service.
 
+    folders: Evidence of the tenant `default`.
+    others: Evidence of named tenants. With any, requests show by a token for whom they act, and
+        without one see what was released; with none, everybody acts for `default`.
     trust_bytes: The trust file as the operator wrote it.
     reader, prover: Called for each verification, so that a part that was down is found again.
         Either may raise UnavailableError.
@@ -51,7 +55,24 @@ class AppState:
     prover: Callable[[], ProofVerifier]
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
+    others: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    shelf: Shelf = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the folders absolute: `Redaction` knows a path in a text by its whole length."""
-        object.__setattr__(self, "folders", tuple(folder.absolute() for folder in self.folders))
+        folders = tuple(folder.absolute() for folder in self.folders)
+        others = {t: tuple(f.absolute() for f in each) for t, each in self.others.items()}
+        object.__setattr__(self, "folders", folders)
+        object.__setattr__(self, "others", others)
+        own = {DEFAULT_TENANT: folders} if folders or not others else {}
+        object.__setattr__(self, "shelf", Shelf(own | others, several=bool(others)))
+
+    @property
+    def visitor(self) -> str | None:
+        """For whom a request without a token acts; None for nobody."""
+        return None if self.others else DEFAULT_TENANT
+
+    @property
+    def all_folders(self) -> tuple[Path, ...]:
+        """Folders of evidence, whosesoever they are."""
+        return self.shelf.roots

@@ -116,6 +116,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "provenance_cli.judge.serve:serve_app",
         "Serve GET /verify/<model_id> and the verdict page.",
     ),
+    "service": (
+        "provenance_cli.service.app:app",
+        "Make the service's tables and role; make, list and revoke tokens.",
+    ),
     "witness": (
         "provenance_cli.judge.witness:witness_app",
         "Be a witness: cosign heads of publishers' runs.",

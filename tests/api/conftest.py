@@ -1,9 +1,9 @@
-"""The service over the session's chain and honest run, on SQLite and on a given PostgreSQL."""
+"""The service over the session's chain and honest run, on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,55 +11,104 @@ from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import text
 
 from provenance.digest import sha256
 from provenance.log.record import Record
 from provenance_api.app import create_app
-from provenance_api.db import Database
+from provenance_api.db import DEFAULT_TENANT, Database, acting_for
+from provenance_api.db.migrate import migrate
 from provenance_api.state import AppState, Limits
 from provenance_zk.checker import ProofChecker, ProverEngine
 from tests.support.chain import Lab
-from tests.support.service import HOSTILE, REASON, ClientFactory, StateFactory
+from tests.support.processes.postgres import OWNER, SERVICE, Postgres, running
+from tests.support.service import HOSTILE, REASON, ClientFactory, StateFactory, Store
 from tests.support.spine import Data, Plan, Run, build_run
 
-POSTGRES = os.environ.get("PROVENANCE_TEST_POSTGRES")
+KINDS = ["sqlite", "postgresql"]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """An empty, unprepared database of each kind."""
-    if request.param == "sqlite":
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """This process's own PostgreSQL server."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template(postgres: Postgres) -> str:
+    """A database with the service's tables; each test gets a copy."""
+    name = postgres.create()
+    database = Database(postgres.url(name, OWNER))
+    migrate(database, SERVICE)
+    database.close()
+    return name
+
+
+@pytest.fixture(autouse=True)
+def scope() -> Iterator[None]:
+    """Tests read and write for the default tenant, unless they say for whom."""
+    with acting_for(DEFAULT_TENANT):
+        yield
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def any_database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty, unprepared database of each kind, as its owner opens it."""
+    if kind == "sqlite":
         database = Database(f"sqlite:///{tmp_path / 'service.sqlite'}")
         yield database
         database.close()
         return
-    if not POSTGRES:
-        pytest.skip("set PROVENANCE_TEST_POSTGRES to a database URL")
-    yield from _postgres_schema(POSTGRES)
-
-
-def _postgres_schema(url: str) -> Iterator[Database]:
-    """A schema of one test's own, so that a database with other tables is left as it was."""
-    name = f"test_{uuid4().hex}"
-    admin = Database(url)
-    with admin.session() as session:
-        session.execute(text(f"CREATE SCHEMA {name}"))
-    mark = "&" if "?" in url else "?"
-    database = Database(f"{url}{mark}options=-csearch_path%3D{name}")
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.create()
+    database = Database(server.url(name, OWNER))
     yield database
     database.close()
-    with admin.session() as session:
-        session.execute(text(f"DROP SCHEMA {name} CASCADE"))
-    admin.close()
+    server.drop(name)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'service.sqlite'}")
+def new_store(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Callable[[], Store]]:
+    """Makes prepared databases of each kind."""
+    with ExitStack() as stack:
+        if kind == "sqlite":
+            yield lambda: _sqlite(stack, tmp_path / f"service-{uuid4().hex}.sqlite")
+        else:
+            server, template = (request.getfixturevalue(n) for n in ("postgres", "template"))
+            yield lambda: _postgres(stack, server, server.create(template))
+
+
+@pytest.fixture
+def store(new_store: Callable[[], Store]) -> Store:
+    return new_store()
+
+
+@pytest.fixture
+def database(store: Store) -> Database:
+    """A prepared database of each kind, as the service opens it."""
+    return store.service
+
+
+def _sqlite(stack: ExitStack, file: Path) -> Store:
+    database = Database(f"sqlite:///{file}")
+    stack.callback(database.close)
     database.prepare()
-    yield database
-    database.close()
+    return Store(database, database)
+
+
+def _postgres(stack: ExitStack, server: Postgres, name: str) -> Store:
+    stack.callback(server.drop, name)
+    service, owner = (Database(server.url(name, role)) for role in (SERVICE, OWNER))
+    stack.callback(service.close)
+    stack.callback(owner.close)
+    return Store(service, owner)
 
 
 @pytest.fixture

@@ -28,35 +28,31 @@ from provenance_api.db import (
     compare_run,
     index_run,
 )
+from provenance_api.db.migrate import migrate
 from tests.support.places import REPO
+from tests.support.processes.postgres import SERVICE
 from tests.support.spine import Run
 
 
-@pytest.fixture
-def store(any_database: Database) -> Database:
-    any_database.prepare()
-    return any_database
-
-
-def index(store: Database, folder: RunFolder) -> int:
-    with store.session() as session:
+def index(database: Database, folder: RunFolder) -> int:
+    with database.session() as session:
         return index_run(session, folder)
 
 
-def compare(store: Database, folder: RunFolder) -> list[str]:
-    with store.session() as session:
+def compare(database: Database, folder: RunFolder) -> list[str]:
+    with database.session() as session:
         return compare_run(session, folder)
 
 
-def alter(store: Database, statement: str) -> None:
-    with store.session() as session:
+def alter(database: Database, statement: str) -> None:
+    with database.session() as session:
         session.execute(text(statement))
 
 
-def test_indexing_projects_every_record(store: Database, honest: Run) -> None:
+def test_indexing_projects_every_record(database: Database, honest: Run) -> None:
     records = honest.records()
-    assert index(store, honest.folder) == len(records)
-    with store.session() as session:
+    assert index(database, honest.folder) == len(records)
+    with database.session() as session:
         rows = session.execute(select(RecordRow).order_by(RecordRow.index)).scalars().all()
         assert [(r.type, r.digest, r.entry, r.body) for r in rows] == [
             (r.type, bytes(r.digest), bytes(r.entry), r.to_bytes()) for r in records
@@ -73,29 +69,31 @@ def test_indexing_projects_every_record(store: Database, honest: Run) -> None:
         assert proof.digest == bytes(sha256((honest.folder.epoch(0) / "proof-0.json").read_bytes()))
 
 
-def test_indexing_twice_changes_nothing(store: Database, honest: Run) -> None:
-    index(store, honest.folder)
-    assert index(store, honest.folder) == 0
-    assert compare(store, honest.folder) == []
+def test_indexing_twice_changes_nothing(database: Database, honest: Run) -> None:
+    index(database, honest.folder)
+    assert index(database, honest.folder) == 0
+    assert compare(database, honest.folder) == []
 
 
-def test_indexing_takes_in_what_was_appended(store: Database, honest: Run, tmp_path: Path) -> None:
+def test_indexing_takes_in_what_was_appended(
+    database: Database, honest: Run, tmp_path: Path
+) -> None:
     run = honest.copy(tmp_path / "copy")
-    index(store, run.folder)
+    index(database, run.folder)
     run.log(run.release_record("second:2"))
-    assert compare(store, run.folder)
-    assert index(store, run.folder) == 1
-    assert compare(store, run.folder) == []
+    assert compare(database, run.folder)
+    assert index(database, run.folder) == 1
+    assert compare(database, run.folder) == []
 
 
-def test_dropped_tables_are_rebuilt(store: Database, honest: Run) -> None:
-    index(store, honest.folder)
-    alter(store, "DELETE FROM runs")
-    assert compare(store, honest.folder) == [
+def test_dropped_tables_are_rebuilt(database: Database, honest: Run) -> None:
+    index(database, honest.folder)
+    alter(database, "DELETE FROM runs")
+    assert compare(database, honest.folder) == [
         f"run 0x{honest.run_id.hex()}: missing in the database"
     ]
-    assert index(store, honest.folder) == len(honest.records())
-    assert compare(store, honest.folder) == []
+    assert index(database, honest.folder) == len(honest.records())
+    assert compare(database, honest.folder) == []
 
 
 @pytest.mark.parametrize(
@@ -111,83 +109,87 @@ def test_dropped_tables_are_rebuilt(store: Database, honest: Run) -> None:
         ("UPDATE openings SET signer = '0x00'", "opening "),
         ("UPDATE openings SET dataset_id = run_id", "opening "),
         (
-            "INSERT INTO nodes SELECT run_id, 1, 0, run_id FROM runs",
+            'INSERT INTO nodes (run_id, level, "index", tenant_id, hash) '
+            "SELECT run_id, 1, 0, tenant_id, run_id FROM runs",
             "node 1/0",
         ),
         (
-            "INSERT INTO releases "
-            "SELECT run_id, 999, model, manifest, 'more', version, time, entry FROM releases",
+            'INSERT INTO releases (run_id, "index", tenant_id, model, manifest, name, version, '
+            "time, entry) SELECT run_id, 999, tenant_id, model, manifest, 'more', version, "
+            "time, entry FROM releases",
             "release 999",
         ),
     ],
 )
 def test_altered_rows_are_named_and_never_overwritten(
-    store: Database, honest: Run, statement: str, where: str
+    database: Database, honest: Run, statement: str, where: str
 ) -> None:
-    index(store, honest.folder)
-    alter(store, statement)
-    assert any(line.startswith(where) for line in compare(store, honest.folder))
+    index(database, honest.folder)
+    alter(database, statement)
+    assert any(line.startswith(where) for line in compare(database, honest.folder))
     with pytest.raises(VerificationError) as caught:
-        index(store, honest.folder)
+        index(database, honest.folder)
     assert str(caught.value.where).startswith(where)
-    assert compare(store, honest.folder)  # the altered row stays
+    assert compare(database, honest.folder)  # the altered row stays
 
 
 def test_altered_journal_is_named_by_its_index(
-    store: Database, honest: Run, tmp_path: Path
+    database: Database, honest: Run, tmp_path: Path
 ) -> None:
     run = honest.copy(tmp_path / "copy")
-    index(store, run.folder)
+    index(database, run.folder)
     run.rewrite(lambda records: [*records[:4], *records[5:]])
     with pytest.raises(VerificationError) as caught:
-        index(store, run.folder)
+        index(database, run.folder)
     assert caught.value.where == "record 4"
-    assert any(line.startswith("record 4: ") for line in compare(store, run.folder))
+    assert any(line.startswith("record 4: ") for line in compare(database, run.folder))
 
 
-def test_journal_that_lost_its_end_is_refused(store: Database, honest: Run, tmp_path: Path) -> None:
+def test_journal_that_lost_its_end_is_refused(
+    database: Database, honest: Run, tmp_path: Path
+) -> None:
     run = honest.copy(tmp_path / "copy")
-    index(store, run.folder)
+    index(database, run.folder)
     size = len(run.records())
     run.rewrite(lambda records: records[:-1])
     with pytest.raises(VerificationError) as caught:
-        index(store, run.folder)
+        index(database, run.folder)
     assert caught.value.where == f"record {size - 1}"
 
 
 def test_a_proof_file_that_changed_is_indexed_again(
-    store: Database, honest: Run, tmp_path: Path
+    database: Database, honest: Run, tmp_path: Path
 ) -> None:
     run = honest.copy(tmp_path / "copy")
-    index(store, run.folder)
+    index(database, run.folder)
     proof = run.folder.epoch(0) / "proof-0.json"
     proof.write_bytes(proof.read_bytes() + b"\n")
-    assert [line.partition(":")[0] for line in compare(store, run.folder)] == ["proof 0/0"]
-    index(store, run.folder)
-    assert compare(store, run.folder) == []
+    assert [line.partition(":")[0] for line in compare(database, run.folder)] == ["proof 0/0"]
+    index(database, run.folder)
+    assert compare(database, run.folder) == []
 
 
-def test_folder_that_moved_is_found_again(store: Database, honest: Run, tmp_path: Path) -> None:
+def test_folder_that_moved_is_found_again(database: Database, honest: Run, tmp_path: Path) -> None:
     run = honest.copy(tmp_path / "before")
-    index(store, run.folder)
+    index(database, run.folder)
     run.folder.root.rename(tmp_path / "after")
-    index(store, RunFolder(tmp_path / "after"))
-    with store.session() as session:
+    index(database, RunFolder(tmp_path / "after"))
+    with database.session() as session:
         assert session.execute(select(RunRow.folder)).scalar_one() == str(tmp_path / "after")
 
 
-def test_run_without_id_is_refused(store: Database, honest: Run, tmp_path: Path) -> None:
+def test_run_without_id_is_refused(database: Database, honest: Run, tmp_path: Path) -> None:
     run = honest.copy(tmp_path / "copy")
     run.folder.info.unlink()
     with pytest.raises(InputError, match="names no run"):
-        index(store, run.folder)
+        index(database, run.folder)
 
 
-def test_name_with_nul_is_projected(store: Database, honest: Run, tmp_path: Path) -> None:
+def test_name_with_nul_is_projected(database: Database, honest: Run, tmp_path: Path) -> None:
     run = honest.copy(tmp_path / "copy")
     run.log(run.release_record("odd\0name"))
-    index(store, run.folder)
-    assert compare(store, run.folder) == []
+    index(database, run.folder)
+    assert compare(database, run.folder) == []
 
 
 @pytest.mark.parametrize(
@@ -207,12 +209,16 @@ def test_version_is_what_follows_the_last_colon(
     assert split_name(label) == expected
 
 
-def migrate(database: Database, revision: str = "head") -> None:
+def downgrade(database: Database) -> None:
     with database.engine.connect() as connection:
         config = Config(str(REPO / "alembic.ini"))
         config.attributes["connection"] = connection
-        (command.upgrade if revision == "head" else command.downgrade)(config, revision)
+        command.downgrade(config, "base")
         connection.commit()
+
+
+def migrated(database: Database) -> None:
+    migrate(database, SERVICE if database.is_postgres else None)
 
 
 def differences(database: Database) -> list[object]:
@@ -221,21 +227,26 @@ def differences(database: Database) -> list[object]:
 
 
 def test_migrations_make_the_tables_of_the_models(any_database: Database) -> None:
-    migrate(any_database)
+    migrated(any_database)
     assert differences(any_database) == []
-    any_database.prepare()  # what migrations made is what the service accepts
+    migrated(any_database)  # again changes nothing
 
 
-def test_prepared_tables_are_those_of_the_models(any_database: Database) -> None:
-    any_database.prepare()
-    assert differences(any_database) == []
-    migrate(any_database)  # stamped: nothing left to migrate
+def test_prepared_tables_are_those_of_the_models(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'service.sqlite'}")
+    database.prepare()
+    assert differences(database) == []
+    migrated(database)  # stamped: nothing left to migrate
+    database.prepare()
+    database.close()
 
 
 def test_migrations_can_be_undone(any_database: Database) -> None:
-    migrate(any_database)
-    migrate(any_database, "base")
+    migrated(any_database)
+    downgrade(any_database)
     assert differences(any_database)
+    migrated(any_database)
+    assert differences(any_database) == []
 
 
 def test_revision_is_the_newest_migration() -> None:
@@ -246,7 +257,7 @@ def test_revision_is_the_newest_migration() -> None:
 
 
 def test_database_of_another_schema_is_refused(any_database: Database) -> None:
-    any_database.prepare()
+    migrated(any_database)
     alter(any_database, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(ConfigError, match="another schema"):
         any_database.prepare()
@@ -271,10 +282,12 @@ def test_an_unreachable_database_is_unavailable_and_its_password_not_told() -> N
     assert "hunter2" not in str(caught.value)
 
 
-def test_sqlite_runs_with_wal_full_sync_and_foreign_keys(database: Database) -> None:
+def test_sqlite_runs_with_wal_full_sync_and_foreign_keys(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'service.sqlite'}")
     with database.session() as session:
         modes = [
             session.execute(text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys")
         ]
+    database.close()
     assert modes == ["wal", 2, 1]

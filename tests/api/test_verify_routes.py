@@ -268,11 +268,10 @@ def test_revoked_model_is_revoked(make_client: ClientFactory, revoked: Run) -> N
 
 
 def test_revocation_ends_a_kept_verdict(
-    make_client: ClientFactory, lab: Lab, data: Data, tmp_path: Path
+    make_client: ClientFactory, lab: Lab, data: Data, tmp_path: Path, kind: str
 ) -> None:
-    run = build_run(
-        lab, data, tmp_path, Plan(model=b"soon revoked", opening={"code": {"commit": "late"}})
-    )
+    plan = Plan(model=f"soon revoked, {kind}".encode(), opening={"code": {"commit": "late"}})
+    run = build_run(lab, data, tmp_path, plan)
     client = make_client(run.folder.root)
     assert client.get(f"/verify/{run.model}").json()["status"] == "verified"
     session = lab.session()

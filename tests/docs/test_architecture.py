@@ -15,7 +15,8 @@ from tests.docs.documents import ROOT
 PAGE = (ROOT / "ARCHITECTURE.md").read_text()
 CODE = {".py", ".go", ".sol"}
 # Folders whose content other pages list.
-ELSEWHERE = ("zk/prover/", "contracts/", "tests/", "migrations/", "docs/", "zk/")
+MIGRATIONS = "api/provenance_api/db/migrations/versions/"
+ELSEWHERE = ("zk/prover/", "contracts/", "tests/", MIGRATIONS, "docs/", "zk/")
 
 
 def named() -> set[str]:

@@ -6,12 +6,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 
 import uvicorn
 from fastapi.testclient import TestClient
 
+from provenance_api.db import Database
 from provenance_api.state import AppState
 
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>"
@@ -28,6 +30,14 @@ def serving(app: Any) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         thread.join()
+
+
+@dataclass(frozen=True)
+class Store:
+    """A prepared database, as the service and as its owner open it; on SQLite they are one."""
+
+    service: Database
+    owner: Database
 
 
 StateFactory = Callable[..., AppState]

@@ -10,10 +10,22 @@ from provenance_api.db.models import (
     RecordRow,
     ReleaseRow,
     RunRow,
+    TokenRow,
 )
-from provenance_api.db.projection import compare_run, forget_run, index_run, indexed_from
+from provenance_api.db.projection import (
+    compare_run,
+    forget_run,
+    has_release,
+    index_run,
+    indexed_from,
+    own_run,
+    set_shown,
+    shown_by,
+)
+from provenance_api.db.scope import DEFAULT_TENANT, acting_for, current, parse_tenant, writer
 
 __all__ = [
+    "DEFAULT_TENANT",
     "SCHEMA_REVISION",
     "Base",
     "Database",
@@ -24,8 +36,17 @@ __all__ = [
     "RecordRow",
     "ReleaseRow",
     "RunRow",
+    "TokenRow",
+    "acting_for",
     "compare_run",
+    "current",
     "forget_run",
+    "has_release",
     "index_run",
     "indexed_from",
+    "own_run",
+    "parse_tenant",
+    "set_shown",
+    "shown_by",
+    "writer",
 ]

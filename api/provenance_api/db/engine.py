@@ -1,4 +1,9 @@
-"""Opening a database, SQLite or PostgreSQL (psycopg 3), and translating its errors."""
+"""Opening a database, SQLite or PostgreSQL (psycopg 3), and translating its errors.
+
+A file of SQLite is this installation's own, so its tables are made where they are missing. Those of
+PostgreSQL are made by `provenance service migrate` for the role that owns them. The service has
+another role, which row security binds: `prepare` refuses one that it does not bind.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import (
     ArgumentError,
@@ -21,17 +26,20 @@ from sqlalchemy.orm import Session
 
 from provenance.errors import ConfigError, Conflict, InputError, UnavailableError
 from provenance_api.db.models import Base
+from provenance_api.db.rules import ScopedSession
 
 # The migration that makes the tables of `models`. A test compares it with migrations/.
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 BUSY_TIMEOUT_MS = 10_000
+NOT_ALLOWED = "42501"  # insufficient_privilege
 
 
 class Database:
     """A database by URL. Threads may share it; a session belongs to one thread.
 
     Args:
-        url: `sqlite:///FILE` or `postgresql://..`; a password in it is never printed.
+        url: `sqlite:///FILE` or `postgresql://..`; a password in it is never printed. Without one,
+            libpq takes it from PGPASSFILE, PGSERVICE or PGPASSWORD.
 
     Raises:
         ConfigError: it is no such URL.
@@ -42,37 +50,72 @@ class Database:
         self.name = parsed.render_as_string(hide_password=True)
         self.engine = _open(parsed)
 
+    @property
+    def is_postgres(self) -> bool:
+        """Whether the database is a server's."""
+        return self.engine.dialect.name == "postgresql"
+
     def prepare(self) -> None:
-        """Create the tables of an empty database, or check the schema of one that has tables.
+        """Check that the service can use this database. Tables of an empty SQLite file are made.
 
         Raises:
-            ConfigError: its tables have another schema revision.
+            ConfigError: as `require_schema`; or row security of PostgreSQL does not bind the role.
+            UnavailableError: the database does not answer.
+        """
+        self.require_schema()
+        if self.is_postgres:
+            self._require_bound()
+
+    def require_schema(self) -> None:
+        """Check that the tables are of this release. Those of an empty SQLite file are made.
+
+        Raises:
+            ConfigError: they are of another.
             UnavailableError: the database does not answer.
         """
         with translated(self.name):
             revision = _revision(self.engine)
-            if revision == SCHEMA_REVISION:
-                return
-            if revision is None and not inspect(self.engine).get_table_names():
+            empty = revision is None and not inspect(self.engine).get_table_names()
+            if empty and not self.is_postgres:
                 _create(self.engine)
-                return
-        raise ConfigError(
-            "database has another schema",
+            elif revision != SCHEMA_REVISION:
+                raise self._other_schema(revision, empty)
+
+    def _other_schema(self, revision: str | None, empty: bool) -> ConfigError:
+        hint = "run: provenance service migrate"
+        if self.is_postgres:
+            hint = "run as the role that owns the tables: provenance service migrate --database URL"
+        return ConfigError(
+            "database has no tables" if empty else "database has another schema",
             where=self.name,
             expected=SCHEMA_REVISION,
-            actual=revision or "unknown",
-            hint="run: alembic upgrade head; or name an empty database (run folders fill it)",
+            actual="none" if empty else revision or "unknown",
+            hint=hint,
         )
+
+    def _require_bound(self) -> None:
+        with translated(self.name), self.engine.connect() as connection:
+            faults = unbound(connection)
+        if faults:
+            raise ConfigError(
+                "row security does not bind this database role",
+                where=self.name,
+                expected="a role that `provenance service migrate` makes",
+                actual="; ".join(faults),
+                hint="name the service's role in the URL, or run: provenance service migrate",
+            )
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """A transaction. It is committed when the block ends, and rolled back if the block raises.
+        """A transaction for the current scope: it reads and writes what that may.
+
+        It is committed when the block ends, and rolled back if the block raises.
 
         Raises:
             UnavailableError: the database does not answer or stays locked.
             Conflict: another process wrote the same rows meanwhile.
         """
-        with translated(self.name), Session(self.engine) as session, session.begin():
+        with translated(self.name), ScopedSession(self.engine) as session, session.begin():
             yield session
 
     def close(self) -> None:
@@ -120,6 +163,30 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
+_FAULTS = text(
+    """
+    SELECT role.rolsuper AS "it is a superuser",
+        role.rolbypassrls AS "it has BYPASSRLS",
+        has_schema_privilege(current_schema(), 'CREATE') AS "it may create tables",
+        coalesce(bool_or(pg_has_role(t.relowner, 'MEMBER')), false) AS "it owns tables, or may",
+        NOT coalesce(bool_and(t.relrowsecurity AND t.relforcerowsecurity), false)
+            AS "row security is not forced on each table"
+    FROM pg_roles role
+    LEFT JOIN pg_class t ON t.relnamespace = current_schema()::regnamespace
+        AND t.relkind IN ('r', 'p') AND t.relname = ANY(:tables)
+    WHERE role.rolname = current_user
+    GROUP BY role.rolsuper, role.rolbypassrls
+    """
+)
+
+
+def unbound(connection: Connection) -> list[str]:
+    """Why row security does not bind the role of a connection to PostgreSQL; empty if it does."""
+    tables = {"tables": sorted(Base.metadata.tables)}
+    row = connection.execute(_FAULTS, tables).mappings().one()
+    return [name for name, holds in row.items() if holds]
+
+
 def _revision(engine: Engine) -> str | None:
     if not inspect(engine).has_table("alembic_version"):
         return None
@@ -157,6 +224,13 @@ def translated(where: str) -> Iterator[None]:
             "database does not answer", where=where, actual=_first_line(error)
         ) from error
     except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == NOT_ALLOWED:
+            raise ConfigError(
+                "the database does not allow this to the role of the URL",
+                where=where,
+                actual=_first_line(error),
+                hint="`provenance service` takes the owner's URL, `provenance serve` the service's",
+            ) from error
         raise InputError(
             "database refuses a value", where=where, actual=_first_line(error)
         ) from error

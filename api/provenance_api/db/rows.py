@@ -35,7 +35,7 @@ PAGE_ROWS = 1000
 
 @dataclass
 class DerivedRows:
-    """Collects the rows of one run in a single pass over its records.
+    """Collects the rows of one run of a tenant in a single pass over its records.
 
     size: How many records were read so far.
     epochs: For each epoch, the number of its last logged anchoring.
@@ -44,11 +44,17 @@ class DerivedRows:
     """
 
     run_id: RunId
+    tenant: str
     size: int = 0
     epochs: dict[int, int | None] = field(default_factory=dict)
     releases: list[Row] = field(default_factory=list)
     openings: list[Row] = field(default_factory=list)
     tree: Subtrees = field(default_factory=Subtrees)
+
+    @property
+    def key(self) -> Row:
+        """What the key of each of its rows begins and ends with."""
+        return {"run_id": self.run_id, "tenant_id": self.tenant}
 
     def record_pages(self, folder: RunFolder) -> Iterator[list[Row]]:
         """Rows of the records, at most `PAGE_ROWS` at a time.
@@ -61,27 +67,27 @@ class DerivedRows:
             rows = []
             for index, record in enumerate(page, start=self.size):
                 self._note(index, record)
-                rows.append(_record_row(self.run_id, index, record))
+                rows.append(_record_row(self.key, index, record))
             self.size += len(page)
             yield rows
 
     def _note(self, index: int, record: Record) -> None:
         self.tree.append(record.entry)
         if index == 0 and record.type == RunOpen.TYPE:
-            self.openings.append(_opening_row(self.run_id, record))
+            self.openings.append(_opening_row(self.key, record))
         if record.type == "epoch":
             self.epochs[record.fields["epoch"]] = record.fields.get("number")
         elif record.type == "release":
-            self.releases.append(_release_row(self.run_id, index, record))
+            self.releases.append(_release_row(self.key, index, record))
 
     def other_rows(self, folder: RunFolder) -> list[tuple[type[Base], list[Row]]]:
         """Rows of the other tables. Call it after all pages of `record_pages` were read."""
         return [
-            (HeadRow, _head_rows(folder, self.run_id)),
+            (HeadRow, _head_rows(folder, self.key)),
             (ReleaseRow, self.releases),
             (OpeningRow, self.openings),
-            (NodeRow, [{"run_id": self.run_id, **node} for node in self.tree.rows]),
-            (ProofRow, _proof_rows(folder, self.run_id, self.epochs)),
+            (NodeRow, [{**self.key, **node} for node in self.tree.rows]),
+            (ProofRow, _proof_rows(folder, self.key, self.epochs)),
         ]
 
 
@@ -103,9 +109,9 @@ def registered_run_id(folder: RunFolder) -> RunId:
     return RunId(run_id)
 
 
-def _record_row(run_id: RunId, index: int, record: Record) -> Row:
+def _record_row(key: Row, index: int, record: Record) -> Row:
     return {
-        "run_id": run_id,
+        **key,
         "index": index,
         "type": record.type,
         "entry": bytes(record.entry),
@@ -114,11 +120,11 @@ def _record_row(run_id: RunId, index: int, record: Record) -> Row:
     }
 
 
-def _release_row(run_id: RunId, index: int, record: Record) -> Row:
+def _release_row(key: Row, index: int, record: Record) -> Row:
     # PostgreSQL stores no NUL in text, and nobody can ask for a name that has one.
     name, version = split_name(record.fields["name"].replace("\0", "\ufffd"))
     return {
-        "run_id": run_id,
+        **key,
         "index": index,
         "model": bytes(Digest.parse(record.fields["model"])),
         "manifest": bytes(Digest.parse(record.fields["manifest"])),
@@ -129,10 +135,10 @@ def _release_row(run_id: RunId, index: int, record: Record) -> Row:
     }
 
 
-def _opening_row(run_id: RunId, record: Record) -> Row:
+def _opening_row(key: Row, record: Record) -> Row:
     dataset = record.fields["dataset"]
     return {
-        "run_id": run_id,
+        **key,
         "time": record.time,
         "signer": record.fields["signer"],
         "dataset_id": _word(dataset, "dataset_id"),
@@ -153,12 +159,12 @@ def _number(said: Mapping[str, Any], name: str) -> int | None:
     return value if type(value) is int and 0 <= value <= MAX_INTEGER else None
 
 
-def _head_rows(folder: RunFolder, run_id: RunId) -> list[Row]:
+def _head_rows(folder: RunFolder, key: Row) -> list[Row]:
     heads = enumerate(read_heads(folder.heads))
-    return [_head_row(folder, run_id, position, signed) for position, signed in heads]
+    return [_head_row(folder, key, position, signed) for position, signed in heads]
 
 
-def _head_row(folder: RunFolder, run_id: RunId, position: int, signed: SignedHead) -> Row:
+def _head_row(folder: RunFolder, key: Row, position: int, signed: SignedHead) -> Row:
     if not 0 <= signed.seq <= MAX_INTEGER or signed.head.size > MAX_INTEGER:
         raise InputError(
             "signed head has an impossible number",
@@ -167,7 +173,7 @@ def _head_row(folder: RunFolder, run_id: RunId, position: int, signed: SignedHea
             actual=max(signed.seq, signed.head.size),
         )
     return {
-        "run_id": run_id,
+        **key,
         "position": position,
         "seq": signed.seq,
         "size": signed.head.size,
@@ -176,15 +182,14 @@ def _head_row(folder: RunFolder, run_id: RunId, position: int, signed: SignedHea
     }
 
 
-def _proof_rows(folder: RunFolder, run_id: RunId, epochs: dict[int, int | None]) -> list[Row]:
+def _proof_rows(folder: RunFolder, key: Row, epochs: dict[int, int | None]) -> list[Row]:
     rows = []
     for epoch, number in sorted(epochs.items()):
         for chunk in range(MAX_CHUNKS):
             path = folder.epoch(epoch) / f"proof-{chunk}.json"
             if not path.is_file():
                 break
-            place = {"run_id": run_id, "epoch": epoch, "chunk": chunk}
-            rows.append(
-                place | {"number": number, "digest": bytes(hash_file(path, MAX_PROOF_BYTES))}
-            )
+            digest = hash_file(path, MAX_PROOF_BYTES)
+            place = {**key, "epoch": epoch, "chunk": chunk}
+            rows.append(place | {"number": number, "digest": bytes(digest)})
     return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -16,12 +17,13 @@ from provenance.judgement.trust import Trust
 from provenance.log.record import Record
 from provenance.log.records import BODIES, Batch, RunClose
 from provenance_api.catalog import Catalog
-from provenance_api.db import Database, OpeningRow, RecordRow, ReleaseRow, RunRow
+from provenance_api.db import Base, Database, OpeningRow, RecordRow, ReleaseRow, RunRow
 from provenance_api.explorer.glance import ChainGlance, RunSeen, Seen
 from provenance_api.explorer.models import Head, OnChain, ReleaseLine, RunLine, Source
 from provenance_api.explorer.stored import StoredHead, StoredLog
 from provenance_api.web.texts import Texts
 
+Row = TypeVar("Row", bound=Base)
 BATCH, CLOSING = Batch.TYPE, RunClose.TYPE
 TYPES = frozenset(body.TYPE for body in BODIES)
 MOST_NAME = 512
@@ -53,10 +55,10 @@ class Basis:
             UnavailableError: the database does not answer.
         """
         with self.database.session() as session:
-            run = session.get(RunRow, run_id)
+            run = one(session, RunRow, run_id=run_id)
             if run is None:
                 raise _unknown(run_id)
-            yield session, StoredLog(session, run_id, run.size)
+            yield session, StoredLog(session, run)
 
     def require(self, run_id: RunId) -> None:
         """Look for a run; the folders are scanned again if it is not there.
@@ -75,13 +77,13 @@ class Basis:
 
     def damage(self, session: Session, run_id: RunId) -> str | None:
         """Why the folder that a run was indexed from cannot be read any more, if it cannot."""
-        run = session.get(RunRow, run_id)
+        run = one(session, RunRow, run_id=run_id)
         own = [d.text for d in self.catalog.damage(run_id) if run and str(d.folder) == run.folder]
         return own[0] if own else None
 
     def _has(self, run_id: RunId) -> bool:
         with self.database.session() as session:
-            return session.get(RunRow, run_id) is not None
+            return one(session, RunRow, run_id=run_id) is not None
 
     def run_lines(self, session: Session, run_ids: Sequence[bytes]) -> list[RunLine]:
         """Lines of these runs, in this order."""
@@ -124,6 +126,11 @@ class Basis:
         counts = {row[0]: row[1] for row in session.execute(query)}
         batches = log.size - sum(counts.values())
         return {BATCH: batches, **counts} if batches else counts
+
+
+def one(session: Session, model: type[Row], **key: object) -> Row | None:
+    """The row with this key that may be seen: of a run that is seen there is one."""
+    return session.scalars(select(model).filter_by(**key)).one_or_none()
 
 
 def parse_run_id(text: str) -> RunId:

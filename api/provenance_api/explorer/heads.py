@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from provenance_api.db import HeadRow, OpeningRow
 from provenance_api.explorer import cursors
-from provenance_api.explorer.basis import Basis, head_line, parse_run_id, source_of
+from provenance_api.explorer.basis import Basis, head_line, one, parse_run_id, source_of
 from provenance_api.explorer.models import Heads
 from provenance_api.explorer.runs import registry_of
 
@@ -27,7 +27,7 @@ def head_page(basis: Basis, run_id: str, after: str | None, limit: int) -> Heads
     basis.require(wanted)
     seen = basis.glance.run(wanted)
     with basis.log(wanted) as (session, log):
-        if after is not None and session.get(HeadRow, (wanted, begin)) is None:
+        if after is not None and one(session, HeadRow, run_id=wanted, position=begin) is None:
             raise cursors.BadCursor(after, form)
         rows = session.scalars(
             select(HeadRow)
@@ -36,7 +36,7 @@ def head_page(basis: Basis, run_id: str, after: str | None, limit: int) -> Heads
             .limit(limit + 1)
         )
         page, last = cursors.split(rows.all(), limit, lambda row: str(row.position))
-        opening = session.get(OpeningRow, wanted)
+        opening = one(session, OpeningRow, run_id=wanted)
         return Heads(
             run_id=str(wanted),
             heads=[head_line(log, log.judged(row)) for row in page],

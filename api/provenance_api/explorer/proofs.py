@@ -17,7 +17,7 @@ from provenance.statements import kind_named
 from provenance.verify import LIMITS
 from provenance_api.db import ProofRow, RecordRow
 from provenance_api.explorer import cursors
-from provenance_api.explorer.basis import Basis, parse_run_id, parsed
+from provenance_api.explorer.basis import Basis, one, parse_run_id, parsed
 from provenance_api.explorer.models import (
     AnchoringLine,
     Answered,
@@ -116,7 +116,7 @@ class _Named:
 def _proof(session: Session, run_id: RunId, epoch: int, chunk: int) -> ProofRow | None:
     if chunk > 2**31 - 1:  # the column's range
         return None
-    return session.get(ProofRow, (run_id, epoch, chunk))
+    return one(session, ProofRow, run_id=run_id, epoch=epoch, chunk=chunk)
 
 
 def _line(row: ProofRow) -> ProofLine:
@@ -133,9 +133,8 @@ def _newest(session: Session, run_id: RunId, type_: str) -> Iterator[tuple[int, 
         .limit(MOST_RECORDS)
     )
     for index in session.scalars(query).all():
-        row = session.get_one(RecordRow, (run_id, index))
-        yield index, parsed(row.body, index).fields
-        session.expunge(row)
+        body = select(RecordRow.body).where(RecordRow.run_id == run_id, RecordRow.index == index)
+        yield index, parsed(session.scalars(body).one(), index).fields
 
 
 def _anchoring_record(session: Session, run_id: RunId, epoch: int, number: int | None) -> _Named:

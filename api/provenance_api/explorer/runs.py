@@ -15,6 +15,7 @@ from provenance_api.explorer import cursors, words
 from provenance_api.explorer.basis import (
     CLOSING,
     Basis,
+    one,
     parse_run_id,
     parsed,
     release_line,
@@ -66,9 +67,9 @@ def _after(session: Session, after: str | None) -> Any:
         return query
     form = "the id of a run that is listed here"
     run_id = cursors.run_id(after, form)
-    if session.get(RunRow, run_id) is None:
+    if one(session, RunRow, run_id=run_id) is None:
         raise cursors.BadCursor(after, form)
-    opening = session.get(OpeningRow, run_id)
+    opening = one(session, OpeningRow, run_id=run_id)
     last = "" if opening is None else opening.time
     return query.where(or_(time < last, and_(time == last, RunRow.run_id > run_id)))
 
@@ -133,7 +134,7 @@ def registry_of(
     if seen.value is None:
         return None
     run = seen.value.run
-    first = session.get(RecordRow, (log.run_id, 0))
+    first = one(session, RecordRow, run_id=log.run_id, index=0)
     return RegistryRun(
         owner=run.owner,
         heads=run.seq,
@@ -167,7 +168,7 @@ def _map(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _dataset(session: Session, run_id: RunId) -> NamedDataset:
-    opening = session.get(OpeningRow, run_id)
+    opening = one(session, OpeningRow, run_id=run_id)
     if opening is None:
         return NamedDataset(dataset_id=None, root=None, depth=None, count=None)
     return named_dataset(opening)

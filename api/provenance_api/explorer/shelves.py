@@ -11,7 +11,7 @@ from provenance.errors import NotFound, UnavailableError
 from provenance.ids import HEX_PREFIX, DatasetId, bare_digits, to_hex, to_word
 from provenance_api.db import HeadRow, OpeningRow, ReleaseRow, RunRow
 from provenance_api.explorer import cursors
-from provenance_api.explorer.basis import Basis, release_line
+from provenance_api.explorer.basis import Basis, one, release_line
 from provenance_api.explorer.models import (
     Answered,
     Counts,
@@ -150,7 +150,12 @@ def _releases(session: Session, after: str | None) -> Any:
         return query
     form = "run.index of a release that is listed here"
     run, _, index = after.partition(".")
-    row = session.get(ReleaseRow, (cursors.run_id(run, form), cursors.number(index, form)))
+    row = one(
+        session,
+        ReleaseRow,
+        run_id=cursors.run_id(run, form),
+        index=cursors.number(index, form),
+    )
     if row is None:
         raise cursors.BadCursor(after, form)
     same_run = and_(ReleaseRow.run_id == row.run_id, ReleaseRow.index < row.index)

@@ -14,12 +14,14 @@ from provenance.errors import ProvenanceError
 from provenance.ids import RunId
 from provenance.log.tree import Head
 from provenance.merkle import Tree, leaf_hash, verify_inclusion
-from provenance_api.db import HeadRow, NodeRow, RecordRow
+from provenance_api.db import Base, HeadRow, RunRow
 from provenance_api.db.subtrees import TILE, whole_root
 
 LATEST_LOOKED_AT = 16
 """Heads that are compared with the log until one fits; an honest folder's newest one does."""
 _LEVELS = TILE.bit_length() - 1
+_RECORDS, _NODES = Base.metadata.tables["records"].c, Base.metadata.tables["nodes"].c
+"""Tables instead of classes, whose queries get no rule: they are many, of a run that was shown."""
 _ALTERED = (LookupError, ValueError, ProvenanceError)
 """What rows that somebody altered lead to."""
 
@@ -27,8 +29,9 @@ _ALTERED = (LookupError, ValueError, ProvenanceError)
 class StoredNodes:
     """`NodeStore` of one run's log, read only. For any root or path it reads a few hundred rows."""
 
-    def __init__(self, session: Session, run_id: RunId, size: int) -> None:
-        self._session, self._run_id, self._size = session, run_id, size
+    def __init__(self, session: Session, run: RunRow) -> None:
+        self._session, self._size = session, run.size
+        self._run_id, self._tenant = run.run_id, run.tenant_id
         self._tiles: dict[tuple[int, int], list[bytes]] = {}
 
     def append(self, level: int, node: bytes) -> None:
@@ -62,18 +65,19 @@ class StoredNodes:
     def _rows(self, level: int, first: int) -> Iterator[bytes]:
         if level == 0:
             query = (
-                select(RecordRow.entry)
-                .where(RecordRow.run_id == self._run_id)
-                .where(RecordRow.index >= first, RecordRow.index < first + TILE)
-                .order_by(RecordRow.index)
+                select(_RECORDS.entry)
+                .where(_RECORDS.run_id == self._run_id, _RECORDS.tenant_id == self._tenant)
+                .where(_RECORDS.index >= first, _RECORDS.index < first + TILE)
+                .order_by(_RECORDS.index)
             )
             yield from map(leaf_hash, self._session.scalars(query))
             return
         nodes = (
-            select(NodeRow.hash)
-            .where(NodeRow.run_id == self._run_id, NodeRow.level == level)
-            .where(NodeRow.index >= first, NodeRow.index < first + TILE)
-            .order_by(NodeRow.index)
+            select(_NODES.hash)
+            .where(_NODES.run_id == self._run_id, _NODES.tenant_id == self._tenant)
+            .where(_NODES.level == level)
+            .where(_NODES.index >= first, _NODES.index < first + TILE)
+            .order_by(_NODES.index)
         )
         yield from self._session.scalars(nodes)
 
@@ -90,11 +94,15 @@ class StoredHead:
 
 
 class StoredLog:
-    """The log of one run, as it is indexed. One thread owns it, as long as its session lives."""
+    """The log of one run, as it is indexed. One thread owns it, as long as its session lives.
 
-    def __init__(self, session: Session, run_id: RunId, size: int) -> None:
-        self.run_id, self.size, self._session = run_id, size, session
-        self._tree = Tree(nodes=StoredNodes(session, run_id, size))
+    Args:
+        run: a row that the session was shown.
+    """
+
+    def __init__(self, session: Session, run: RunRow) -> None:
+        self.run_id, self.size, self._session = RunId(run.run_id), run.size, session
+        self._tree = Tree(nodes=StoredNodes(session, run))
 
     def root(self, size: int) -> bytes | None:
         """Root over the first `size` records; None if there are fewer, or their rows do not fit."""

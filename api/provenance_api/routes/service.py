@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from provenance.text.program import DISTRIBUTION, release
 from provenance_api.catalog import Catalog
+from provenance_api.db import acting_for
 from provenance_api.evidence import Redaction
 from provenance_api.health import Probes
 from provenance_api.schemas import Health, Part, Version
@@ -16,13 +17,14 @@ from provenance_api.state import AppState
 def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
     """`/healthz`, `/version` and the operator's trust file."""
     router = APIRouter(tags=["service"])
-    redaction = Redaction(state.folders)
+    redaction = Redaction(state.all_folders)
 
     def chain() -> Part:
         return Part(status="ok", detail=f"final block {state.reader().final().block.number}")
 
     def database() -> Part:
-        return Part(status="ok", detail=f"{catalog.count_runs()} runs")
+        with acting_for(state.visitor):
+            return Part(status="ok", detail=f"{catalog.count_runs()} runs")
 
     def prover() -> Part:
         state.prover()
@@ -30,6 +32,8 @@ def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
 
     def evidence() -> Part:
         problems = catalog.problems
+        if problems and state.visitor is None:
+            return Part(status="problems", detail="some folders are not indexed; the log says why")
         details = "; ".join(redaction.text(str(p)) for p in problems)
         return Part(status="problems", detail=details) if problems else Part(status="ok")
 

@@ -17,6 +17,7 @@ from provenance.log.record import Record
 from provenance.log.tree import read_records
 from provenance.merkle import Tree
 from provenance.settings import Settings
+from provenance_cli.database import refuse_password
 from provenance_cli.judge.signed_by_others import (
     check_attestations,
     check_cosignatures,
@@ -38,9 +39,13 @@ def fsck(
     database: Annotated[
         str | None,
         typer.Option(
-            help="URL of a database to check too (sqlite:///.. or postgresql+psycopg://..)."
+            callback=refuse_password,
+            help="URL of a database to check too (sqlite:///.. or postgresql+psycopg://..).",
         ),
     ] = None,
+    tenant: Annotated[
+        str, typer.Option(help="Whose rows of the database are those of the folder.")
+    ] = "default",
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask the chain.")] = False,
     rebuild: Annotated[
         bool,
@@ -61,7 +66,7 @@ def fsck(
     if not offline:
         problems += _check_chain(records) + check_sent(folder, records)
     if database is not None:
-        problems += _check_database(folder, database, rebuild)
+        problems += _check_database(folder, database, tenant, rebuild)
     value = {
         "format": "provenance-fsck/1",
         "records": len(records),
@@ -156,14 +161,20 @@ def _check_chain(records: Sequence[Record]) -> list[str]:
     return problems
 
 
-def _check_database(folder: RunFolder, url: str, rebuild: bool) -> list[str]:
-    from provenance_api.db.engine import Database
-    from provenance_api.db.projection import compare_run, forget_run, index_run
+def _check_database(folder: RunFolder, url: str, tenant: str, rebuild: bool) -> list[str]:
+    from provenance_api.db import (
+        Database,
+        acting_for,
+        compare_run,
+        forget_run,
+        index_run,
+        parse_tenant,
+    )
 
     database = Database(url)
     try:
         database.prepare()
-        with database.session() as session:
+        with acting_for(parse_tenant(tenant)), database.session() as session:
             problems = compare_run(session, folder)
             if problems and rebuild:
                 forget_run(session, folder)

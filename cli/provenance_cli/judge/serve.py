@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from provenance.errors import ConfigError, InputError
+from provenance_cli.database import DatabaseUrl, default_database
 from provenance_cli.judge.options import AllowRollback
 from provenance_cli.output import note
-from provenance_cli.outputs import try_home
 
 if TYPE_CHECKING:
     import socket
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 serve_app = typer.Typer(
     add_completion=False, help="Serve GET /verify/<model_id> and the verdict page."
 )
+_TENANT = re.compile(r"([a-z][a-z0-9-]{0,31})=")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -32,12 +36,13 @@ class Offer:
     """What the options of `serve` ask for.
 
     Attributes:
-        folders: folders of evidence.
+        folders: folders of evidence of the tenant `default`.
         trust: trust file; None: that of the settings.
         database: URL; None: this installation's file.
         policy: policy file; None: the default policy.
         slow: check proofs in Python.
         allow_rollback: take a trust file older than one that was used before.
+        others: folders of evidence of named tenants.
     """
 
     folders: tuple[Path, ...]
@@ -46,6 +51,7 @@ class Offer:
     policy: Path | None = None
     slow: bool = False
     allow_rollback: bool = False
+    others: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
 
 @serve_app.command()
@@ -57,8 +63,13 @@ def serve(
         int, typer.Option(envvar="PROVENANCE_PORT", help="TCP port; 0 picks a free one.")
     ] = 8000,
     evidence: Annotated[
-        list[Path] | None,
-        typer.Option("--evidence", help="Run folder, or a folder of run folders; repeatable."),
+        list[str] | None,
+        typer.Option(
+            "--evidence",
+            metavar="[TENANT=]FOLDER",
+            help="Run folder, or a folder of run folders; repeatable. With TENANT= it is that "
+            "tenant's, and requests without a token see what was released.",
+        ),
     ] = None,
     trust: Annotated[
         Path | None,
@@ -66,16 +77,7 @@ def serve(
             "--trust", help="Trust file (default: PROVENANCE_TRUST, configuration folder)."
         ),
     ] = None,
-    database: Annotated[
-        str | None,
-        typer.Option(
-            envvar="PROVENANCE_DATABASE",
-            help=(
-                "sqlite:///FILE (default: a file in PROVENANCE_HOME) or postgresql://..; a URL "
-                "with a password goes into the variable, never on the command line."
-            ),
-        ),
-    ] = None,
+    database: DatabaseUrl = None,
     policy: Annotated[
         Path | None,
         typer.Option(help="Policy file (default: all claims of the main job are required)."),
@@ -92,8 +94,9 @@ def serve(
     from provenance.settings import Settings
 
     settings = Settings.load()
-    folders = tuple(evidence or [Path("runs")])
-    state = compose(settings, Offer(folders, trust, database, policy, slow, allow_rollback))
+    folders, others = tenants_of(evidence or ["runs"])
+    offer = Offer(folders, trust, database, policy, slow, allow_rollback, others)
+    state = compose(settings, offer)
     listener = listen(host, port)
     base = url_of(host, listener)
     print(base, flush=True)
@@ -123,7 +126,7 @@ def compose(settings: Settings, offer: Offer) -> AppState:
     from provenance_cli.judge.editions import require_no_rollback
     from provenance_cli.wiring import prover_for, reader_for, require_folder
 
-    for folder in offer.folders:
+    for folder in (*offer.folders, *(f for each in offer.others.values() for f in each)):
         try:
             require_folder(folder, "--evidence")
         except InputError as error:
@@ -145,17 +148,42 @@ def compose(settings: Settings, offer: Offer) -> AppState:
         trust_bytes=trust_bytes,
         database=store,
         folders=offer.folders,
+        others=offer.others,
         reader=lambda: reader_for(settings, parsed, BRISK),
         prover=lambda: prover_for(settings, offer.slow),
         policy=load_policy(offer.policy),
     )
 
 
-def default_database(settings: Settings) -> str:
-    """URL of this installation's database file. Its folder is made if it is missing."""
-    try_home(settings)
-    settings.home.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{settings.home / 'service.sqlite'}"
+def tenants_of(
+    evidence: Sequence[str],
+) -> tuple[tuple[Path, ...], dict[str, tuple[Path, ...]]]:
+    """Folders of evidence of the tenant `default`, and those of named tenants.
+
+    Raises:
+        ConfigError: folders of two tenants are one, or lie in each other.
+    """
+    from provenance_api.db import DEFAULT_TENANT
+
+    found: dict[str, tuple[Path, ...]] = {}
+    for text in evidence:
+        named = _TENANT.match(text)
+        tenant, folder = (named[1], text[named.end() :]) if named else (DEFAULT_TENANT, text)
+        found[tenant] = (*found.get(tenant, ()), Path(folder))
+    for (one, mine), (other, theirs) in combinations(found.items(), 2):
+        for here, there in product(mine, theirs):
+            _require_apart(one, here.resolve(), other, there.resolve())
+    return found.pop(DEFAULT_TENANT, ()), found
+
+
+def _require_apart(one: str, here: Path, other: str, there: Path) -> None:
+    if here.is_relative_to(there) or there.is_relative_to(here):
+        raise ConfigError(
+            "folders of two tenants are one, or lie in each other",
+            where=f"--evidence {other}={there}",
+            expected=f"a folder apart from that of {one}, {here}",
+            hint="give each tenant a folder of its own",
+        )
 
 
 def listen(host: str, port: int) -> socket.socket:

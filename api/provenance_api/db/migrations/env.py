@@ -1,7 +1,8 @@
-"""Runs the migrations of the projection's database.
+"""Runs the migrations of the service's database.
 
-On PostgreSQL a migration waits only a few seconds for a lock, so that it does not block a service
-that is still running, and each of its statements has a time limit.
+On PostgreSQL they run in one transaction, which holds an advisory lock. It waits only a few seconds
+for a lock, so that it does not block a service that is still running, and each of its statements
+has a time limit.
 """
 
 from __future__ import annotations
@@ -9,12 +10,10 @@ from __future__ import annotations
 import os
 
 from alembic import context
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from provenance_api.db import Base, Database
-
-LOCK_TIMEOUT = "4s"
-STATEMENT_TIMEOUT = "60s"
+from provenance_api.db.migrate import take_lock
 
 
 def _url() -> str:
@@ -27,16 +26,14 @@ def _url() -> str:
 
 
 def _run(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
-        connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))
-        connection.commit()
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
         render_as_batch=connection.dialect.name == "sqlite",
     )
     with context.begin_transaction():
+        if connection.dialect.name == "postgresql":
+            take_lock(connection)
         context.run_migrations()
 
 

@@ -1,0 +1,1 @@
+"""Tenants: their evidence, their tokens, and for whom a request acts."""
