@@ -11,6 +11,7 @@ from provenance.judgement.policy import Policy
 from provenance.judgement.trust import Trust
 from provenance.verify.protocols import ProofVerifier
 from provenance_api.db import DEFAULT_TENANT, Database
+from provenance_api.db.rows import MOST_NAME
 from provenance_api.tenants.shelf import Shelf
 
 
@@ -27,7 +28,7 @@ class Limits:
     queue: Verifications that may run or wait. Beyond them the answer is 503.
     """
 
-    id_chars: int = 512
+    id_chars: int = MOST_NAME
     cache_entries: int = 256
     fresh_s: float = 1.0
     reindex_s: float = 2.0

@@ -31,6 +31,8 @@ from provenance_api.db.subtrees import Subtrees
 
 Row = dict[str, Any]
 PAGE_ROWS = 1000
+MOST_NAME = 512
+"""Characters of a release's name; nobody can ask for a longer one."""
 
 
 @dataclass
@@ -123,6 +125,9 @@ def _record_row(key: Row, index: int, record: Record) -> Row:
 def _release_row(key: Row, index: int, record: Record) -> Row:
     # PostgreSQL stores no NUL in text, and nobody can ask for a name that has one.
     name, version = split_name(record.fields["name"].replace("\0", "\ufffd"))
+    # An index of PostgreSQL takes no key of 2,704 bytes or more. What is cut is longer than any
+    # name that is asked for, so it is never taken for another one.
+    name, version = name[: MOST_NAME + 1], None if version is None else version[: MOST_NAME + 1]
     return {
         **key,
         "index": index,

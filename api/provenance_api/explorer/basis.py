@@ -18,6 +18,7 @@ from provenance.log.record import Record
 from provenance.log.records import BODIES, Batch, RunClose
 from provenance_api.catalog import Catalog
 from provenance_api.db import Base, Database, OpeningRow, RecordRow, ReleaseRow, RunRow
+from provenance_api.db.rows import MOST_NAME
 from provenance_api.explorer.glance import ChainGlance, RunSeen, Seen
 from provenance_api.explorer.models import Head, OnChain, ReleaseLine, RunLine, Source
 from provenance_api.explorer.stored import StoredHead, StoredLog
@@ -26,8 +27,6 @@ from provenance_api.web.texts import Texts
 Row = TypeVar("Row", bound=Base)
 BATCH, CLOSING = Batch.TYPE, RunClose.TYPE
 TYPES = frozenset(body.TYPE for body in BODIES)
-MOST_NAME = 512
-"""Characters of a release's name in lists; nobody can search for a longer one."""
 
 
 class BrokenRun(NotFound):
