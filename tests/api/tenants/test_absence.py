@@ -15,6 +15,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 from starlette.routing import Mount, Route
 
+from provenance.artifacts.manifest import manifest_of
 from provenance.ids import to_hex
 from tests.api.tenants.conftest import ACME, BOLT, Statements, World
 from tests.support.spine import Run
@@ -59,6 +60,7 @@ RULES: dict[str, Callable[[Run], list[Ask]]] = {
     "/": lambda _: [("/", {}), ("/", {"format": "html"})],
     "/verify": lambda run: [("/verify", {"id": each}) for each in handles(run)],
     "/verify/{model_id:path}": lambda run: [(f"/verify/{each}", {}) for each in handles(run)],
+    "/badge/{model_id:path}": lambda run: [(f"/badge/{each}", {}) for each in handles(run)],
     "/runs": lambda run: [
         ("/runs", {}),
         ("/runs", {"format": "html"}),
@@ -115,9 +117,13 @@ def paths(app: Any) -> set[str]:
     return found
 
 
-def answer(client: TestClient, method: str, ask: Ask, headers: dict[str, str]) -> tuple[Any, ...]:
+def answer(
+    client: TestClient, method: str, ask: Ask, headers: dict[str, str], body: Any = None
+) -> tuple[Any, ...]:
     path, query = ask
-    got = client.request(method, path, params=query, headers=headers, follow_redirects=False)
+    got = client.request(
+        method, path, params=query, headers=headers, json=body, follow_redirects=False
+    )
     return got.status_code, sorted(got.headers.items()), got.content
 
 
@@ -145,6 +151,7 @@ def test_a_route_without_a_rule_is_found() -> None:
 def test_what_others_did_not_release_is_as_if_it_were_not_there(
     world: World, bare: World, unreleased: Run
 ) -> None:
+    body = manifest_of(unreleased.folder.release).to_json()
     counted, spared = Statements(world.store.service), Statements(bare.store.service)
     for tenant in (None, BOLT):
         given, other = world.headers(tenant), bare.headers(tenant)
@@ -152,8 +159,9 @@ def test_what_others_did_not_release_is_as_if_it_were_not_there(
             for number, ask in enumerate(asks(unreleased)):
                 for method in METHODS if number == 0 else METHODS[:1]:
                     before = counted.count, spared.count
-                    left = answer(world.client, method, ask, given)
-                    right = answer(bare.client, method, ask, other)
+                    sent = body if method == "POST" else None
+                    left = answer(world.client, method, ask, given, sent)
+                    right = answer(bare.client, method, ask, other, sent)
                     assert left == right, (tenant, route, method, ask)
                     work = counted.count - before[0], spared.count - before[1]
                     assert work[0] == work[1], (tenant, route, method, ask, work)
