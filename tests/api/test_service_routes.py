@@ -18,24 +18,26 @@ from tests.support.service import ClientFactory, StateFactory
 from tests.support.spine import Run
 
 OPERATIONS = {
-    "/verify": "verifyModelByQuery",
-    "/verify/{model_id}": "verifyModel",
-    "/runs": "listRuns",
-    "/runs/{run_id}": "getRun",
-    "/runs/{run_id}/records": "listRecords",
-    "/runs/{run_id}/records/{index}": "getRecord",
-    "/records/{digest}": "getRecordBytes",
-    "/runs/{run_id}/heads": "listHeads",
-    "/runs/{run_id}/proofs": "listProofs",
-    "/runs/{run_id}/proofs/{epoch}/{chunk}": "getProof",
-    "/": "getHome",
-    "/datasets": "listDatasets",
-    "/datasets/{dataset_id}": "getDataset",
-    "/releases": "listReleases",
-    "/search": "search",
-    "/healthz": "getHealth",
-    "/version": "getVersion",
-    "/.well-known/provenance-trust.yaml": "getTrustFile",
+    "get /verify": "verifyModelByQuery",
+    "get /verify/{model_id}": "verifyModel",
+    "get /runs": "listRuns",
+    "get /runs/{run_id}": "getRun",
+    "get /runs/{run_id}/records": "listRecords",
+    "get /runs/{run_id}/records/{index}": "getRecord",
+    "get /records/{digest}": "getRecordBytes",
+    "get /runs/{run_id}/heads": "listHeads",
+    "get /runs/{run_id}/proofs": "listProofs",
+    "get /runs/{run_id}/proofs/{epoch}/{chunk}": "getProof",
+    "get /": "getHome",
+    "get /datasets": "listDatasets",
+    "get /datasets/{dataset_id}": "getDataset",
+    "get /releases": "listReleases",
+    "get /search": "search",
+    "get /healthz": "getHealth",
+    "get /version": "getVersion",
+    "get /.well-known/provenance-trust.yaml": "getTrustFile",
+    "post /verify": "verifyFolder",
+    "get /badge/{model_id}": "getBadge",
 }
 ERRORS = [
     c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, ProvenanceError)
@@ -122,9 +124,9 @@ def test_openapi_is_3_1_with_stable_operation_ids(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     found = {
-        path: operation["operationId"]
+        f"{method} {path}": operation["operationId"]
         for path, item in document["paths"].items()
-        for operation in item.values()
+        for method, operation in item.items()
     }
     assert found == OPERATIONS
     assert len(set(found.values())) == len(found)
