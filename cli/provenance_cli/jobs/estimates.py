@@ -60,12 +60,14 @@ def training(plan: Plan) -> Estimate:
 
 def epochs(plan: Plan) -> Estimate:
     """Anchoring and proving each epoch, at once if a transaction has room for all its proofs."""
-    sent = plan.proof_transactions
+    sent = plan.proof_transactions.items()
+    count = sum(times for _, times in sent)
     if plan.chunks <= BATCH:
-        gas = len(sent) * AT_ONCE_GAS + plan.epochs * AT_ONCE_EPOCH_GAS
-        return Estimate(len(sent), gas + sum(sent) * AT_ONCE_PROOF_GAS, plan.proving_s)
-    gas = plan.epochs * GAS["anchor"] + sum(map(proof_gas, sent))
-    return Estimate(plan.epochs + len(sent), gas, plan.proving_s)
+        proofs = sum(size * times for size, times in sent)
+        gas = count * AT_ONCE_GAS + plan.epochs * AT_ONCE_EPOCH_GAS + proofs * AT_ONCE_PROOF_GAS
+        return Estimate(count, gas, plan.proving_s)
+    gas = plan.epochs * GAS["anchor"] + sum(proof_gas(size) * times for size, times in sent)
+    return Estimate(plan.epochs + count, gas, plan.proving_s)
 
 
 def weights(kinds: Iterable[tuple[str, int]], tensors: int, draws: int) -> Estimate:

@@ -73,7 +73,7 @@ def plan(
     registration = estimates.registration(made).gas
     price = _price(Settings.load(), gas + registration)
     value = {
-        "format": "provenance-plan/1",
+        "format": "provenance-plan/2",
         **dataclasses.asdict(made),
         "fed": None if fed is None else fed.to_json(),
         "gas": gas,

@@ -33,7 +33,7 @@ def test_epochs_at_once_cost_about_what_was_measured(epochs: int, name: str) -> 
     """Plans promise gas; the snapshot is measured on every change of a contract."""
     measured = json.loads((REPO / "contracts" / ".gas-snapshot.json").read_text("utf-8"))
     gas = measured[f"anchorAndProve, {name} of one chunk, shared G"]
-    plan = SimpleNamespace(chunks=1, epochs=epochs, proof_transactions=(epochs,), proving_s=1.0)
+    plan = SimpleNamespace(chunks=1, epochs=epochs, proof_transactions={epochs: 1}, proving_s=1.0)
     made = estimates.epochs(cast(Plan, plan))
     assert made.transactions == 1
     assert 0.97 < made.gas / gas < 1.03

@@ -38,7 +38,7 @@ def test_the_plan_of_the_reference_job_is_known() -> None:
         1,
         3,
     )
-    assert p.proof_transactions == (3,)
+    assert p.proof_transactions == {3: 1}
     assert p.proving_s <= 4
     assert p.registration_s <= 15
 
@@ -102,15 +102,21 @@ def test_segments_add_no_heads_to_a_plan() -> None:
 def test_a_plan_of_the_longest_run_takes_no_time() -> None:
     block = {"segment_steps": 1}
     longest = {**BASE, "max_steps": 2**31 - 1, "save_steps": 2, "provenance": block}
-    assert plan(parse_config(longest), 10).checkpoints == 2**31 - 1
+    longest_plan = plan(parse_config(longest), 10)
+    assert longest_plan.checkpoints == 2**31 - 1
+    assert sum(n * times for n, times in longest_plan.proof_transactions.items()) == (
+        longest_plan.epochs * longest_plan.chunks
+    )
 
 
 def test_proofs_are_grouped_as_they_are_submitted() -> None:
-    assert proofs_by_transaction(1, 1) == (1,)
-    assert proofs_by_transaction(17, 1) == (16, 1)
-    assert proofs_by_transaction(3, 10) == (10, 10, 10)
-    assert proofs_by_transaction(1, 49) == (12, 12, 12, 13)
-    assert proofs_by_transaction(0, 1) == ()
+    assert proofs_by_transaction(1, 1) == {1: 1}
+    assert proofs_by_transaction(17, 1) == {16: 1, 1: 1}
+    assert proofs_by_transaction(3, 10) == {10: 3}
+    assert proofs_by_transaction(1, 49) == {12: 3, 13: 1}
+    assert proofs_by_transaction(5, 8) == {16: 2, 8: 1}
+    assert proofs_by_transaction(4, 8) == {16: 2}
+    assert proofs_by_transaction(0, 1) == {}
 
 
 def test_several_ranks_feed_whole_rounds_only() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from provenance.errors import InputError
@@ -35,7 +37,7 @@ class Plan:
     chunks: Proofs per epoch.
     tree_chunks, link_chunks: Proofs for registering the dataset, which happens once per dataset.
     anchors: Heads committed to the chain: one per interval, one per save, one at the end.
-    proof_transactions: For each transaction of `provenance prove`, how many epoch proofs it has.
+    proof_transactions: Transactions of `provenance prove`, by how many epoch proofs they have.
     transactions: All transactions from the run's opening to its release, without proofs of weights.
     registration_transactions: Transactions for registering the dataset.
     training_s, proving_s, registration_s: Estimated seconds on two CPU cores.
@@ -56,7 +58,7 @@ class Plan:
     tree_chunks: int
     link_chunks: int
     anchors: int
-    proof_transactions: tuple[int, ...]
+    proof_transactions: Mapping[int, int]
     transactions: int
     registration_transactions: int
     training_s: float
@@ -88,8 +90,8 @@ def slots_for(count: int) -> int:
     return next((n for n in EPOCH_SLOTS if n >= count), EPOCH_SLOTS[-1])
 
 
-def proofs_by_transaction(epochs: int, chunks: int) -> tuple[int, ...]:
-    """How many proofs `provenance prove` puts into each transaction.
+def proofs_by_transaction(epochs: int, chunks: int) -> dict[int, int]:
+    """How many transactions of `provenance prove` have so many proofs, by this number.
 
     As many whole epochs as fit into a batch go together. An epoch that is larger than a batch is
     split into equal parts.
@@ -98,12 +100,13 @@ def proofs_by_transaction(epochs: int, chunks: int) -> tuple[int, ...]:
         chunks: Proofs per epoch.
     """
     together = max(1, BATCH // chunks)
-    sizes: list[int] = []
-    for first in range(0, epochs, together):
-        proofs = min(together, epochs - first) * chunks
+    full, rest = divmod(epochs, together)
+    found = Counter[int]()
+    for proofs, times in ((together * chunks, full), (rest * chunks, 1)):
         parts = math.ceil(proofs / BATCH)
-        sizes += [proofs * (i + 1) // parts - proofs * i // parts for i in range(parts)]
-    return tuple(sizes)
+        for i in range(parts):
+            found[proofs * (i + 1) // parts - proofs * i // parts] += times
+    return {size: times for size, times in found.items() if times}
 
 
 def plan(
@@ -142,7 +145,7 @@ def plan(
     proof_transactions = proofs_by_transaction(fed.epochs, chunks)
     anchorings = 0 if chunks <= BATCH else fed.epochs  # else they are made with the proofs
     # openRun and drawSeed, heads, anchorings of epochs, proofs, release
-    transactions = 2 + anchors + anchorings + len(proof_transactions) + 1
+    transactions = 2 + anchors + anchorings + sum(proof_transactions.values()) + 1
     return Plan(
         records=count,
         epochs=fed.epochs,
