@@ -106,12 +106,6 @@ class FileModel(BaseModel):
     sha256: str = Field(description="sha256:.., 0x.. or 64 hex digits")
 
 
-class FolderModel(BaseModel):
-    """All files of a folder, in any order. A file `provenance-manifest/1` has this form, too."""
-
-    files: list[FileModel] = Field(min_length=1)
-
-
 class ProblemModel(BaseModel):
     """RFC 9457 problem details."""
 

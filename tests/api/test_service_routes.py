@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
@@ -130,6 +131,29 @@ def test_openapi_is_3_1_with_stable_operation_ids(client: TestClient) -> None:
     }
     assert found == OPERATIONS
     assert len(set(found.values())) == len(found)
+
+
+def references(value: object) -> Iterator[str]:
+    """Every `$ref` in a JSON document."""
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for each in value.values():
+            yield from references(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from references(each)
+
+
+def test_every_reference_of_openapi_leads_somewhere(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    found = set(references(document))
+    assert found
+    for reference in found:
+        place = document
+        for part in reference.removeprefix("#/").split("/"):
+            assert part in place, reference
+            place = place[part]
 
 
 def test_openapi_describes_the_verdict(client: TestClient, honest: Run) -> None:

@@ -18,7 +18,7 @@ from provenance_api.negotiation import preferred
 from provenance_api.problems import UnknownModel
 from provenance_api.resolve import Answer, Resolver
 from provenance_api.routes.answers import tagged
-from provenance_api.schemas import FolderModel, ProblemModel, VerdictModel
+from provenance_api.schemas import FileModel, ProblemModel, VerdictModel
 from provenance_api.web.badge import badge
 from provenance_api.web.page import Pages
 from provenance_api.written import Written
@@ -59,7 +59,23 @@ _OF_BADGES: dict[int | str, dict[str, Any]] = {
 _FOLDER_BODY = {
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": FolderModel.model_json_schema()}},
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "description": "All files of a folder, in any order. "
+                    "A file `provenance-manifest/1` has this form, too.",
+                    "required": ["files"],
+                    "properties": {
+                        "files": {
+                            "type": "array",
+                            "minItems": 1,
+                            "items": FileModel.model_json_schema(),
+                        }
+                    },
+                }
+            }
+        },
     }
 }
 
