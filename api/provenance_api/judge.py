@@ -82,7 +82,7 @@ class Judge:
 
     def __init__(self, state: AppState, clock: Callable[[], float] = time.monotonic) -> None:
         self._state, self._clock = state, clock
-        self._redaction = Redaction(state.all_folders)
+        self._redaction = Redaction(state.shelf.roots)
         self._pool = ThreadPoolExecutor(state.limits.workers, thread_name_prefix="verify")
         self._lock = threading.Lock()
         self._entries: OrderedDict[Asked, _Entry] = OrderedDict()

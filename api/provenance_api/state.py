@@ -72,8 +72,3 @@ class AppState:
     def visitor(self) -> str | None:
         """For whom a request without a token acts; None for nobody."""
         return None if self.others else DEFAULT_TENANT
-
-    @property
-    def all_folders(self) -> tuple[Path, ...]:
-        """Folders of evidence, whosesoever they are."""
-        return self.shelf.roots

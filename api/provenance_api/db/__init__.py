@@ -22,7 +22,14 @@ from provenance_api.db.projection import (
     set_shown,
     shown_by,
 )
-from provenance_api.db.scope import DEFAULT_TENANT, acting_for, current, parse_tenant, writer
+from provenance_api.db.scope import (
+    DEFAULT_TENANT,
+    acting_for,
+    current,
+    is_tenant,
+    parse_tenant,
+    writer,
+)
 
 __all__ = [
     "DEFAULT_TENANT",
@@ -44,6 +51,7 @@ __all__ = [
     "has_release",
     "index_run",
     "indexed_from",
+    "is_tenant",
     "own_run",
     "parse_tenant",
     "set_shown",

@@ -65,6 +65,7 @@ def _options(scope: Scope, write: bool) -> tuple[Any, ...]:
 def _own(model: Any, scope: Scope) -> ColumnElement[bool]:
     if scope.tenant is None:
         return false()
+    # `model` is whichever class is mapped, so this comparison has no type of its own.
     return model.tenant_id == scope.tenant  # type: ignore[no-any-return]
 
 

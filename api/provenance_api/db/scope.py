@@ -61,13 +61,18 @@ def writer() -> str:
     return tenant
 
 
+def is_tenant(text: str) -> bool:
+    """Whether this is the form of a tenant's name."""
+    return _NAME.fullmatch(text) is not None
+
+
 def parse_tenant(text: str) -> str:
     """A tenant's name.
 
     Raises:
         InputError: it is none.
     """
-    if _NAME.fullmatch(text) is None:
+    if not is_tenant(text):
         raise InputError(
             "not a tenant's name",
             expected="1 to 32 small letters, digits and hyphens, a letter first",

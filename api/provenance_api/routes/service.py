@@ -17,7 +17,7 @@ from provenance_api.state import AppState
 def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
     """`/healthz`, `/version` and the operator's trust file."""
     router = APIRouter(tags=["service"])
-    redaction = Redaction(state.all_folders)
+    redaction = Redaction(state.shelf.roots)
 
     def chain() -> Part:
         return Part(status="ok", detail=f"final block {state.reader().final().block.number}")

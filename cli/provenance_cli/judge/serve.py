@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 serve_app = typer.Typer(
     add_completion=False, help="Serve GET /verify/<model_id> and the verdict page."
 )
-_TENANT = re.compile(r"([a-z][a-z0-9-]{0,31})=")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -163,12 +161,12 @@ def tenants_of(
     Raises:
         ConfigError: folders of two tenants are one, or lie in each other.
     """
-    from provenance_api.db import DEFAULT_TENANT
+    from provenance_api.db import DEFAULT_TENANT, is_tenant
 
     found: dict[str, tuple[Path, ...]] = {}
     for text in evidence:
-        named = _TENANT.match(text)
-        tenant, folder = (named[1], text[named.end() :]) if named else (DEFAULT_TENANT, text)
+        name, mark, rest = text.partition("=")
+        tenant, folder = (name, rest) if mark and is_tenant(name) else (DEFAULT_TENANT, text)
         found[tenant] = (*found.get(tenant, ()), Path(folder))
     for (one, mine), (other, theirs) in combinations(found.items(), 2):
         for here, there in product(mine, theirs):

@@ -201,6 +201,7 @@ def unrecorded(at: int) -> None:
             die()
         original(self, args, state, control, **more)
 
+    # This process ends with the kill, so nothing is put back.
     ProvenanceCallback.on_save = save  # type: ignore[method-assign]
 
 
