@@ -75,6 +75,8 @@ check-contracts:
 $(GETH): $(STAMPS)/python
 	@echo "test: building geth, the second EVM node (about 50 s)"; GOBIN=$(ROOT)/build/bin GOFLAGS=-trimpath go install -gcflags='all=-N -l -dwarf=false' -gcflags=std= -ldflags='-s -w' github.com/ethereum/go-ethereum/cmd/geth@v1.16.7
 
+# Two processes on two cores train tiny models with two threads each: threads that wait must not spin.
+test: export OMP_WAIT_POLICY := PASSIVE
 test: setup ## all tests: Python, Go, Solidity; in another order with SEED=n
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line $(GETH) test-contracts test-go
 	PROVENANCE_TEST_GETH=$(ROOT)/$(GETH) pytest --numprocesses auto --dist loadscope --no-loadscope-reorder --randomly-seed=$(SEED)

@@ -36,6 +36,12 @@ SIZES = ((1280, 800), (390, 844))
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
 
+@pytest.fixture
+def kind() -> str:
+    """Pages are made of what the routes answer, which is tested on both databases."""
+    return "sqlite"
+
+
 class Browser:
     """One page of a headless Chromium, driven over the DevTools protocol.
 

@@ -28,7 +28,7 @@ class Child:
     def __init__(
         self, log: Path, environment: Mapping[str, str], target: Callable[..., None], *args: Any
     ) -> None:
-        _start_server()
+        start_server()
         self.log = log
         context = multiprocessing.get_context("forkserver")
         call = (str(log), dict(environment), target, args)
@@ -67,7 +67,7 @@ def run_together(
     return [(child.wait(), child.output()) for child in children]
 
 
-def _start_server() -> None:
+def start_server() -> None:
     """Start the server with `sys.path` in PYTHONPATH, where it looks for what it imports."""
     multiprocessing.get_context("forkserver").set_forkserver_preload([_PRELOADED])
     before = os.environ.get("PYTHONPATH")

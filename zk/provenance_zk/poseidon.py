@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import islice
+from operator import mul
 
 from provenance.errors import InputError
 from provenance_zk.field import R
@@ -28,20 +30,23 @@ def _grain(width: int, partial: int) -> Iterator[int]:
     description = (
         f"{1:02b}{0:04b}{_FIELD_BITS:012b}{width:012b}{_FULL_ROUNDS:010b}{partial:010b}{'1' * 30}"
     )
-    state = [int(bit) for bit in description]
-
-    def step() -> int:
-        bit = state[62] ^ state[51] ^ state[38] ^ state[23] ^ state[13] ^ state[0]
-        state.pop(0)
-        state.append(bit)
-        return bit
-
-    for _ in range(160):
-        step()
-    while True:
-        keep, bit = step(), step()
+    stream = islice(_fed_back(description), 160, None)
+    for keep, bit in zip(stream, stream, strict=False):
         if keep:
             yield bit
+
+
+def _fed_back(register: str) -> Iterator[int]:
+    """What a register of 80 bits makes, 18 bits at a time: none of them depends on another."""
+    state = int(register[::-1], 2)  # the oldest bit lowest
+    while True:
+        made = state
+        for distance in (13, 23, 38, 51, 62):
+            made ^= state >> distance
+        made &= (1 << 18) - 1
+        state = state >> 18 | made << 62
+        for age in range(18):
+            yield made >> age & 1
 
 
 def _integer(bits: Iterator[int]) -> int:
@@ -89,5 +94,5 @@ def poseidon(inputs: Sequence[int]) -> int:
             state[0] = pow(state[0], 5, R)
         else:
             state = [pow(x, 5, R) for x in state]
-        state = [sum(m * x for m, x in zip(weights, state, strict=True)) % R for weights in matrix]
+        state = [sum(map(mul, weights, state)) % R for weights in matrix]
     return state[0]

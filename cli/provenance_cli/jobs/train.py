@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -290,6 +291,7 @@ class TrainJob:
     def _train(self, progress: Progress) -> str:
         discard_unopened(self._run)
         self._workshop.close()  # the keys that it has read would fill memory for hours
+        gc.freeze()  # the Trainer collects garbage; the objects of libraries are none
         request = Request(
             self._config,
             self._settings,

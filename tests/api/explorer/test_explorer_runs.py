@@ -404,7 +404,7 @@ def test_the_command_for_a_path_refuses_another_record(site: str, honest: Run) -
     import httpx
 
     command = httpx.get(f"{site}{at(honest, '/records/5')}").json()["commands"]["path"]
-    for lie in ('s/"index":5/"index":6/', 's/"entry":"sha256:./"entry":"sha256:f/'):
+    for lie in ('s/"index":5/"index":6/', 's/"entry":"sha256:......../"entry":"sha256:00000000/'):
         assert "| python3" in command
         found = shell(command.replace("| python3", f"| sed '{lie}' | python3"))
         assert found.returncode == 1 or "is NOT" in found.stdout

@@ -210,7 +210,7 @@ def test_a_copy_with_other_checkpoints_keeps_nobody_from_training_again(
 
 
 def test_a_fresh_process_says_what_it_does_and_what_is_wrong(
-    honest: Trained, tmp_path: Path
+    honest: Trained, tmp_path: Path, spawned: None
 ) -> None:
     settings = Settings.load(
         {"PROVENANCE_HOME": str(honest.folder / "home"), "PROVENANCE_CACHE": str(tmp_path)}
@@ -249,7 +249,7 @@ def plain(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def test_a_run_comes_out_on_a_processor_that_can_do_more(tmp_path: Path) -> None:
+def test_a_run_comes_out_on_a_processor_that_can_do_more(tmp_path: Path, spawned: None) -> None:
     """It is trained with the fewest instructions, and again where torch would choose the most."""
     command = [sys.executable, "-c", "from provenance_cli.main import main; main()", "train"]
     support.make_dataset(tmp_path / "data", 8)

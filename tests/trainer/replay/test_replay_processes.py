@@ -226,7 +226,9 @@ def options() -> Iterator[dict[str, Any]]:
     assert not ray.is_initialized()
 
 
-def test_ray_finds_what_this_machine_finds(honest: Trained, options: dict[str, Any]) -> None:
+def test_ray_finds_what_this_machine_finds(
+    honest: Trained, options: dict[str, Any], spawned: None
+) -> None:
     said: list[str] = []
     tasks = tasks_of(honest)
     found = replay_on_ray(tasks[1:], material_of(honest, RAY_HERE), said.append, **options)

@@ -8,6 +8,7 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -130,7 +131,7 @@ def _code_state(folder: Path) -> dict[str, Any]:
     return {
         "commit": commit or "unknown",
         "dirty": changes is None or bool(changes),
-        "lock": str(sha256(canonical_json(_installed_versions()))),
+        "lock": str(sha256(canonical_json(list(_installed_versions())))),
     }
 
 
@@ -148,10 +149,11 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _installed_versions() -> list[str]:
-    """`name==version` of every installed distribution, sorted."""
-    found = {f"{d.name.lower()}=={d.version}" for d in importlib.metadata.distributions() if d.name}
-    return sorted(found)
+@cache
+def _installed_versions() -> tuple[str, ...]:
+    """`name==version` of every installed distribution, sorted, as this process first found them."""
+    each = (distribution.metadata for distribution in importlib.metadata.distributions())
+    return tuple(sorted({f"{of['Name'].lower()}=={of['Version']}" for of in each if of["Name"]}))
 
 
 def _environment(config: TrainConfig) -> dict[str, Any]:

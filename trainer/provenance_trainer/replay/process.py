@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import shutil
@@ -254,6 +255,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 def _work(task: Task, material: Material, scratch: Path, answers: Connection) -> None:
     """The fresh process: sends lines for people, then the result or the error."""
+    gc.freeze()  # the Trainer collects garbage; the objects of libraries are none
     threading.Thread(target=_follow_parent, args=(scratch,), daemon=True).start()
     # Whoever ends this process deletes one folder: also what others write for a while is in it,
     # such as the prover's copy of salts.
