@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
@@ -25,7 +26,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from provenance.errors import ConfigError, Conflict, InputError, UnavailableError
+from provenance.errors import ConfigError, Conflict, InputError, NotFound, UnavailableError
 from provenance_api.db.models import Base
 from provenance_api.db.rules import ScopedSession
 
@@ -74,6 +75,16 @@ class Database:
         self.require_schema()
         if self.is_postgres:
             self._require_bound()
+
+    def require_file(self) -> None:
+        """Refuse a file of SQLite that is not there; nothing is made.
+
+        Raises:
+            NotFound: it is not there.
+        """
+        file = None if self.is_postgres else self.engine.url.database
+        if file and not Path(file).is_file():
+            raise NotFound("no such database", where=self.name, hint="name that of the service")
 
     def require_schema(self) -> None:
         """Check that the tables are of this release. Those of an empty SQLite file are made.

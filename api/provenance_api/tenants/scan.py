@@ -42,6 +42,8 @@ from provenance_api.evidence import Redaction, Stamp
 from provenance_api.tenants.shelf import Shelf
 
 log = logging.getLogger("provenance_api")
+PATIENCE_S = 2.0
+"""Seconds that a request waits for a scan that runs."""
 CONTEST_S = 60.0
 """Least seconds until it is asked again whose folder of a released run is shown."""
 
@@ -95,7 +97,7 @@ class Scan:
         self._database, self._shelf = database, shelf
         self._redaction = Redaction(shelf.roots)
         self._scan_s, self._holds_log, self._clock = scan_s, holds_log, clock
-        self._lock = threading.Lock()
+        self._scans, self._lock = threading.Lock(), threading.Lock()  # the latter: of `_problems`
         self._seen: dict[Path, Stamp] = {}
         self._contested: dict[Path, float] = {}  # folders that are not shown, and when we asked
         self._problems: dict[Path, _Problem] = {}
@@ -104,7 +106,8 @@ class Scan:
     def refresh(self, force: bool = False) -> None:
         """Index run folders that are new or changed.
 
-        A folder that cannot be indexed is kept in `problems`.
+        A folder that cannot be indexed is kept in `problems`. Whoever finds a scan running waits
+        `PATIENCE_S` for it: a tenant's many files must not hold everybody's requests.
 
         Args:
             force: Also within `scan_s` of the last scan.
@@ -112,21 +115,26 @@ class Scan:
         Raises:
             UnavailableError: the database does not answer.
         """
-        with self._lock:
-            if not force and self._is_fresh():
-                return
-            found = set()
-            for tenant, folder in self._shelf.all():
-                found.add(folder.root)
-                with acting_for(tenant):
-                    self._look(folder)
-            self._forget_all_but(found)
-            self._scanned_s = self._clock()
+        if not self._scans.acquire(timeout=PATIENCE_S):
+            return
+        try:
+            if force or not self._is_fresh():
+                self._scan()
+        finally:
+            self._scans.release()
+
+    def _scan(self) -> None:
+        found = set()
+        for tenant, folder in self._shelf.all():
+            found.add(folder.root)
+            with acting_for(tenant):
+                self._look(folder)
+        self._forget_all_but(found)
+        self._scanned_s = self._clock()
 
     def keep_up(self) -> None:
         """As `refresh`, but for whoever waits for nothing: it ends at once if another one runs."""
-        if self._lock.acquire(blocking=False):
-            self._lock.release()
+        if not self._scans.locked():
             with suppress(UnavailableError):  # /healthz names what is missing
                 self.refresh()
 
@@ -154,9 +162,10 @@ class Scan:
 
     def _forget_all_but(self, found: set[Path]) -> None:
         """Folders that are gone are no problem any more. Their rows stay."""
-        for kept in (self._problems, self._contested, self._seen):
-            for gone in kept.keys() - found:
-                del kept[gone]
+        with self._lock:
+            for kept in (self._problems, self._contested, self._seen):
+                for gone in kept.keys() - found:
+                    del kept[gone]
 
     def _look(self, folder: RunFolder) -> None:
         stamp = self._stamp(folder)
@@ -178,7 +187,8 @@ class Scan:
             what = "this program fails on the folder; its log says why"
             self._damaged(folder, InternalError(what, where=str(folder.root)))
         else:
-            self._problems.pop(folder.root, None)
+            with self._lock:
+                self._problems.pop(folder.root, None)
         self._seen[folder.root] = stamp
 
     def _stamp(self, folder: RunFolder) -> Stamp:
@@ -196,7 +206,8 @@ class Scan:
         with suppress(InputError):  # of what may not be looked at, nothing is told
             self._shelf.require_own(writer(), folder)
             named = run_id_of(folder)
-        self._problems[folder.root] = _Problem(writer(), named, error)
+        with self._lock:
+            self._problems[folder.root] = _Problem(writer(), named, error)
 
     def _take_in(self, folder: RunFolder) -> None:
         self._contested.pop(folder.root, None)

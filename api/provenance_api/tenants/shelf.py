@@ -99,7 +99,8 @@ class Shelf:
     def seen_by(self, tenant: str | None) -> list[tuple[str, RunFolder]]:
         """The run folders that a tenant may read, each with whose it is.
 
-        They are its own, and those of released runs, one of a run and of each other tenant.
+        They are its own, and those of released runs, one of a run and of each other tenant. Whoever
+        reads more than a journal of one calls `require_own` before: that looks at every file.
 
         Args:
             tenant: None for nobody, who reads those of released runs.
@@ -110,7 +111,7 @@ class Shelf:
         for owner, folder in self.all(reader=tenant):
             if owner == tenant or folder.root in released:
                 with suppress(InputError):
-                    self.require_own(owner, folder)
+                    self.require_apart(owner, folder)
                     # Another run may be in its place by now.
                     if owner == tenant or run_id_of(folder) == released[folder.root]:
                         found.append((owner, folder))

@@ -9,10 +9,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from provenance.errors import MissingEvidence, ProvenanceError, UnavailableError, VerificationError
+from provenance.errors import (
+    InputError,
+    MissingEvidence,
+    ProvenanceError,
+    UnavailableError,
+    VerificationError,
+)
 from provenance.ids import RunId
 from provenance.judgement.facts import ChainReader, ChainSnapshot
 from provenance.layout import RunFolder
@@ -120,6 +127,7 @@ class SeenSource(FolderSource):
         super().__init__(())
         self._shelf, self._tenant, self._chain, self._without = shelf, tenant, chain, without
         self._faults: Faults = {}
+        self._whole: dict[Path, bool] = {}
         self.lenders: set[str] = set()
         """Other tenants who have a folder of a run that was asked for, if not they alone have."""
 
@@ -138,7 +146,8 @@ class SeenSource(FolderSource):
         owners = dict[str, None]()
         for owner, evidence in self._evidence():
             of_run = (evidence.named_run() or evidence.drawn_for()) == run_id
-            if of_run and (owner == self._tenant or owner not in owners):
+            is_wanted = of_run and (owner == self._tenant or owner not in owners)
+            if is_wanted and self._is_whole(owner, evidence.folder):
                 owners[owner] = None
                 found.append(evidence)
         if len(owners) > 1:
@@ -151,10 +160,20 @@ class SeenSource(FolderSource):
         known = set[tuple[str, RunId | None]]()
         for owner, evidence in self._evidence():
             key = (owner, evidence.named_run())
-            if evidence.names(artifact) and (owner == self._tenant or key not in known):
+            is_wanted = evidence.names(artifact) and (owner == self._tenant or key not in known)
+            if is_wanted and self._is_whole(owner, evidence.folder):
                 known.add(key)
                 found.append(evidence)
         return found
+
+    def _is_whole(self, owner: str, folder: RunFolder) -> bool:
+        """Whether a folder holds no link. It is looked at once."""
+        if folder.root not in self._whole:
+            self._whole[folder.root] = False
+            with suppress(InputError):
+                self._shelf.require_own(owner, folder)
+                self._whole[folder.root] = True
+        return self._whole[folder.root]
 
     def _evidence(self) -> Iterator[tuple[str, FolderEvidence]]:
         for owner, folder in self._seen:

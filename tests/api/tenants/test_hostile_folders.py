@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,12 @@ from provenance.encoding import bound_recursion
 from provenance.errors import UnavailableError
 from provenance.ids import to_hex
 from provenance.layout import RunFolder, write_json
+from provenance.log.anchoring import SignedHead
 from provenance.log.record import Record
+from provenance.log.tree import Head
 from provenance_api import catalog
 from provenance_api.db import acting_for, rows, shown_by
+from provenance_api.tenants import scan as scanning
 from provenance_api.tenants.scan import CONTEST_S, Scan
 from provenance_api.tenants.shelf import Shelf
 from tests.api.tenants.conftest import ACME, BOLT, World
@@ -144,6 +149,21 @@ def test_many_copies_of_a_run_take_its_verdict_from_nobody(
         assert now["status"] == "verified", now["reason"]
 
 
+def test_false_heads_beside_a_copy_take_its_verdict_from_nobody(
+    make_world: Callable[..., World], honest: Run
+) -> None:
+    """The attack: so many heads in bolt's copy that not all their signatures are looked at."""
+    world = make_world(acme=[honest])
+    copy = honest.copy(world.folders[BOLT] / "copy")
+    forged = (Head(honest.run_id, 1, bytes(30) + n.to_bytes(2, "big")) for n in range(300))
+    with copy.folder.heads.open("ab") as stream:
+        stream.writelines(SignedHead(head, 1, bytes(65)).to_line() for head in forged)
+    scan(world)
+    for who in (None, ACME):
+        ask = world.client.get(f"/verify/{honest.model}", headers=world.headers(who)).json()
+        assert ask["status"] == "verified", ask["reason"]
+
+
 def test_what_takes_a_released_runs_place_is_not_released(
     make_world: Callable[..., World], unreleased: Run, twice: Run
 ) -> None:
@@ -233,3 +253,26 @@ def test_a_chain_that_does_not_answer_keeps_nobody_out(
         assert shown_by(session, hostile.run_id) is not None
     with acting_for(BOLT):
         assert [each.folder.name for each in scanned.damage()] == ["copy"]
+
+
+def test_a_scan_that_does_not_end_holds_nobodys_request(
+    world: World, twice: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attack: bolt has so many files that a scan takes minutes."""
+    monkeypatch.setattr(scanning, "PATIENCE_S", 0.0)
+    begun, ended = threading.Event(), threading.Event()
+
+    def endless(shelf: Shelf, reader: str | None = None) -> Iterator[tuple[str, RunFolder]]:
+        begun.set()
+        ended.wait(60)
+        yield from ()
+
+    monkeypatch.setattr(Shelf, "all", endless)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(scan, world)
+        begun.wait(60)
+        assert [status(world, None, twice), scan(world)] == [200, 404]
+        assert world.client.get("/runs").status_code == 200
+        assert not slow.done()
+        ended.set()
+        assert slow.result() == 404

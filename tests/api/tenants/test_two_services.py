@@ -76,3 +76,61 @@ def test_rows_that_another_service_wrote_meanwhile_do_not_leave_a_folder_out(
     path = f"/runs/{to_hex(twice.run_id)}/records/0"
     assert world.client.get(path).status_code == 200  # acme's, since bolt has no such folder
     other.close()
+
+
+ODD = (
+    "%00",
+    "%0d%0aSet-Cookie:%20a=b",
+    "..%2f..%2fetc%2fpasswd",
+    "%ff%fe",
+    "%ed%a0%80",
+    "a%27%20OR%201=1--",
+    "%3Csvg%20onload=alert(1)%3E",
+    "0x" + "f" * 64,
+    "9" * 17,
+    "-1",
+    "9007199254740991",
+    "9007199254740992.9007199254740991",
+    "9007199254740991.9007199254740991",
+    "0x" + "f" * 64 + ".9007199254740991",
+    "sha256:" + "f" * 64,
+    "\u0661",
+    "a" * 20_000,
+)
+WHERE = (
+    "/verify/{}",
+    "/verify?id={}",
+    "/verify/llama?format={}",
+    "/badge/{}",
+    "/records/{}",
+    "/runs?after={}",
+    "/runs?limit={}",
+    "/runs/{}",
+    "/runs/{run}/records?after={}",
+    "/runs/{run}/records?type={}",
+    "/runs/{run}/records/{}",
+    "/runs/{run}/heads?after={}",
+    "/runs/{run}/proofs?after={}",
+    "/runs/{run}/proofs/{}/{}",
+    "/datasets?after={}",
+    "/datasets/{}",
+    "/releases?after={}",
+    "/search?q={}",
+    "/static/{}",
+    "/{}",
+)
+
+
+def test_no_odd_value_reaches_the_database(world: World, twice: Run) -> None:
+    """The attack: values that PostgreSQL refuses, or that become part of headers or pictures."""
+    world.client.follow_redirects = False
+    for where in WHERE:
+        for odd in ODD:
+            path = where.replace("{run}", to_hex(twice.run_id)).replace("{}", odd)
+            answer = world.client.get(path)
+            assert answer.status_code in (200, 303, 400, 404), (path[:200], answer.text[:500])
+            assert "set-cookie" not in answer.headers
+            if "json" not in answer.headers.get("content-type", ""):
+                assert "<svg onload" not in answer.text.lower()
+            assert "postgresql" not in answer.text
+            assert len(answer.content) < 100_000, path[:200]
