@@ -37,6 +37,7 @@ class Shelf:
         self._several = several
         self._lock = threading.Lock()
         self._released: dict[Path, RunId] = {}
+        self._left_out: set[str] = set()
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -61,8 +62,11 @@ class Shelf:
             except UnavailableError as error:
                 if not self._several or tenant == reader:
                     raise
-                log.warning("evidence of tenant %s is left out: %s", tenant, error)
+                if tenant not in self._left_out:  # whoever asks for verdicts would fill the log
+                    log.warning("evidence of tenant %s is left out: %s", tenant, error)
+                self._left_out.add(tenant)
                 continue
+            self._left_out.discard(tenant)
             for folder in folders:
                 yield tenant, folder
 
