@@ -143,28 +143,23 @@ class SeenSource(FolderSource):
     def candidates(self, run_id: RunId) -> list[FolderEvidence]:
         """As `FolderSource`; of another tenant one folder of a run."""
         found: list[FolderEvidence] = []
-        owners = dict[str, None]()
+        owners = set[str]()
         for owner, evidence in self._evidence():
             of_run = (evidence.named_run() or evidence.drawn_for()) == run_id
-            is_wanted = of_run and (owner == self._tenant or owner not in owners)
-            if is_wanted and self._is_whole(owner, evidence.folder):
-                owners[owner] = None
+            if of_run and self._is_whole(owner, evidence.folder):
+                owners.add(owner)
                 found.append(evidence)
         if len(owners) > 1:
-            self.lenders |= owners.keys() - {self._tenant}
+            self.lenders |= owners - {self._tenant}
         return found
 
     def makers(self, artifact: str) -> list[FolderEvidence]:
         """As `FolderSource`; of another tenant one folder of a run."""
-        found: list[FolderEvidence] = []
-        known = set[tuple[str, RunId | None]]()
-        for owner, evidence in self._evidence():
-            key = (owner, evidence.named_run())
-            is_wanted = evidence.names(artifact) and (owner == self._tenant or key not in known)
-            if is_wanted and self._is_whole(owner, evidence.folder):
-                known.add(key)
-                found.append(evidence)
-        return found
+        return [
+            evidence
+            for owner, evidence in self._evidence()
+            if evidence.names(artifact) and self._is_whole(owner, evidence.folder)
+        ]
 
     def _is_whole(self, owner: str, folder: RunFolder) -> bool:
         """Whether a folder holds no link. It is looked at once."""

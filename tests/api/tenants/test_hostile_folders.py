@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy.orm import Session
 
 from provenance.digest import sha256
 from provenance.encoding import bound_recursion
@@ -20,7 +21,7 @@ from provenance.log.anchoring import SignedHead
 from provenance.log.record import Record
 from provenance.log.tree import Head
 from provenance_api import catalog
-from provenance_api.db import acting_for, rows, shown_by
+from provenance_api.db import acting_for, index_run, rows, shown_by
 from provenance_api.tenants import scan as scanning
 from provenance_api.tenants.scan import CONTEST_S, Scan
 from provenance_api.tenants.shelf import Shelf
@@ -61,14 +62,16 @@ def filled(run: Run) -> None:
     run.log(run.release_record("a" * (4 << 20)))
 
 
-@pytest.mark.parametrize(("plant", "problems"), [(nested, 0), (renamed, 1), (filled, 1)])
+@pytest.mark.parametrize(
+    ("plant", "problem"), [(nested, ""), (renamed, "not UTF-8"), (filled, "too much evidence")]
+)
 def test_a_folder_that_cannot_be_read_is_in_nobodys_way(
     make_world: Callable[..., World],
     twice: Run,
     hostile: Run,
     monkeypatch: pytest.MonkeyPatch,
     plant: Callable[[Run], None],
-    problems: int,
+    problem: str,
 ) -> None:
     """The attack: bolt makes a folder on which the scan of all folders ends."""
     bound_recursion()  # py_ecc, which these tests import, lifts Python's limit
@@ -79,7 +82,37 @@ def test_a_folder_that_cannot_be_read_is_in_nobodys_way(
     assert scan(world) == 404
     assert status(world, None, hostile) == 200
     damaged = world.client.get("/runs", headers=world.headers(BOLT)).json()["damaged"]
-    assert len(damaged) == problems
+    assert len(damaged) == bool(problem)
+    assert problem in "".join(damaged)
+
+
+def test_a_folder_on_which_this_program_fails_is_in_nobodys_way(
+    make_world: Callable[..., World], twice: Run, hostile: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def index(session: Session, folder: RunFolder) -> int:
+        if folder.root.name == "planted":
+            raise RecursionError("deeper than anybody thought of")
+        return index_run(session, folder)
+
+    world = make_world(acme=[twice])
+    monkeypatch.setattr(scanning, "index_run", index)
+    twice.copy(world.folders[BOLT] / "planted")
+    hostile.copy(world.folders[BOLT] / "sound")
+    assert scan(world) == 404
+    assert status(world, None, hostile) == 200
+    damaged = world.client.get("/runs", headers=world.headers(BOLT)).json()["damaged"]
+    assert len(damaged) == 1
+    assert "deeper" not in damaged[0]
+
+
+def test_of_another_tenants_copies_one_is_read(
+    new_store: Callable[[], Store], tmp_path: Path, twice: Run
+) -> None:
+    for number in range(3):
+        twice.copy(tmp_path / BOLT / f"copy-{number}")
+    shelf = Shelf({BOLT: (tmp_path / BOLT,), ACME: ()}, several=True)
+    Scan(new_store().service, shelf, 0.0, lambda _: True).refresh()
+    assert [len(shelf.seen_by(who)) for who in (None, ACME, BOLT)] == [1, 1, 3]
 
 
 def test_a_tenants_folder_that_becomes_a_link_shows_nothing(
