@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from provenance.errors import ProvenanceError, UnavailableError
+from provenance.text.shown import quoted
 from provenance_api.catalog import Catalog
 from provenance_api.explorer.basis import Basis
 from provenance_api.explorer.glance import ChainGlance
@@ -32,6 +33,7 @@ from provenance_api.routes.service import service_routes
 from provenance_api.routes.verify import verify_routes
 from provenance_api.state import AppState
 from provenance_api.tenants.gate import TenantGate
+from provenance_api.tenants.scan import Scan
 from provenance_api.tenants.tokens import Tokens
 from provenance_api.web.explorer import ExplorerPages
 from provenance_api.web.page import STATIC, Pages
@@ -44,14 +46,15 @@ Sender = Callable[[Request, Problem], Response]
 def create_app(state: AppState) -> FastAPI:
     """The application over these parts. It indexes the evidence folders when it starts."""
     judge, pages = Judge(state), Pages()
-    catalog = Catalog(state.database, state.shelf, state.limits.reindex_s, judge.holds_log)
+    scan = Scan(state.database, state.shelf, state.limits.reindex_s, judge.holds_log)
+    catalog = Catalog(state.database, scan)
     glance = ChainGlance(state)
     basis = Basis(state.database, catalog, glance, state.trust, ENGLISH)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            await run_in_threadpool(catalog.refresh, True)
+            await run_in_threadpool(scan.refresh, True)
         except UnavailableError as error:
             # Verdicts by digest need no database; /healthz names what is missing.
             log.warning("evidence is not indexed: %s", error)
@@ -97,7 +100,7 @@ def _sender(pages: Pages) -> Sender:
 def _logged(request: Request, error: ProvenanceError) -> Problem:
     problem = problem_of(error)
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("%s %s: %s", request.method, request.url.path, error)
+        log.error("%s %s: %s", request.method, quoted(request.url.path, 200), error)
     return problem
 
 

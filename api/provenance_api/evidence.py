@@ -60,18 +60,22 @@ class Stamp:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda e: e.name)
-    except OSError:
-        return  # a folder that vanished counts as empty, so its stamp differs from before
-    for entry in entries:
-        if entry.name in _PRIVATE:
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(Path(entry.path))
-        elif entry.is_file(follow_symlinks=False):
-            stat = entry.stat(follow_symlinks=False)
-            yield entry.path, stat.st_size, stat.st_mtime_ns
+    """Files in a folder (attacker-controlled), however deep: no function calls itself."""
+    waiting = [str(folder)]
+    while waiting:
+        for entry in _entries(waiting.pop()):
+            with suppress(OSError):  # what vanished meanwhile counts as not there
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    stat = entry.stat(follow_symlinks=False)
+                    yield entry.path, stat.st_size, stat.st_mtime_ns
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        return sorted((e for e in entries if e.name not in _PRIVATE), key=lambda e: e.name)
+    return []  # a folder that vanished counts as empty, so its stamp differs from before
 
 
 class StampedSource:

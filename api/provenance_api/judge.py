@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from typing import NoReturn
 
 from provenance.artifacts.tensors import Tensor
 from provenance.digest import Digest
-from provenance.errors import ProvenanceError, UnavailableError
+from provenance.errors import UnavailableError
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.verdict import Status, Verdict
 from provenance.layout import RunFolder
-from provenance.log.tree import read_records, require_log
 from provenance.verify import Artifact, Verifier, verify_artifact
+from provenance.verify.asked_once import AskedOnce
 from provenance.verify.case import now
 from provenance.verify.protocols import (
     EpochEvidence,
@@ -33,12 +33,13 @@ from provenance.verify.protocols import (
     RegistrationEvidence,
     SampleEvidence,
 )
-from provenance.verify.sources.evidence import run_id_of
+from provenance.verify.sources.evidence import FolderEvidence
 from provenance_api.db import current
 from provenance_api.evidence import Redaction, Stamp, StampedSource
 from provenance_api.state import AppState
-from provenance_api.tenants.shelf import SeenSource
+from provenance_api.tenants.source import SeenSource, holds_log
 
+SHOWN = frozenset({Status.VERIFIED, Status.REVOKED, Status.POLICY_DENIED})
 KEPT = frozenset({Status.VERIFIED, Status.FAILED, Status.REVOKED, Status.POLICY_DENIED})
 Asked = tuple[str | None, Digest]
 """By which tenant a verdict was asked for, None for nobody, and on which file."""
@@ -143,15 +144,7 @@ class Judge:
         Raises:
             UnavailableError: the chain does not answer.
         """
-        run_id = run_id_of(folder)
-        facts = None if run_id is None else self._state.reader().final().run(run_id)
-        if facts is None or facts.size == 0:
-            return False
-        try:
-            require_log(read_records(folder.journal), facts.size, facts.root, "the newest head")
-        except ProvenanceError:
-            return False
-        return True
+        return holds_log(FolderEvidence(folder), self._state.reader().final())
 
     def close(self) -> None:
         """Wait for the running verifications, and begin no more."""
@@ -184,21 +177,44 @@ class Judge:
         return entry.verdict
 
     def _made(self, key: Asked, final: bytes | None, reader: ChainReader) -> Verdict:
-        tenant, digest = key
-        source = StampedSource(SeenSource(self._state.shelf, tenant))
+        reader = AskedOnce(reader)
+        source = SeenSource(self._state.shelf, key[0], reader)
+        verdict, stamp = self._judged(key, reader, source)
+        if verdict.status is Status.INDETERMINATE:
+            verdict = self._without_lenders(key, reader, source.lenders) or verdict
+        # Final block and stamp were read before the verification. If one changes during it, the
+        # entry is out of date and is not served; it is never served for the new state.
+        if verdict.status in KEPT and final is not None and stamp is not None:
+            self._keep(key, verdict, final, stamp)
+        return verdict
+
+    def _judged(
+        self, key: Asked, reader: ChainReader, source: SeenSource
+    ) -> tuple[Verdict, Stamp | None]:
+        stamped = StampedSource(source)
         verifier = Verifier(
             trust=self._state.trust,
             reader=reader,
-            source=source,
+            source=stamped,
             prover=self._prover(),
             policy=self._state.policy,
         )
-        verdict = self._redaction.verdict(verify_artifact(Artifact(digest, str(digest)), verifier))
-        # Final block and stamp were read before the verification. If one changes during it, the
-        # entry is out of date and is not served; it is never served for the new state.
-        if verdict.status in KEPT and final is not None and source.stamp is not None:
-            self._keep(key, verdict, final, source.stamp)
-        return verdict
+        artifact = Artifact(key[1], str(key[1]))
+        return self._redaction.verdict(verify_artifact(artifact, verifier)), stamped.stamp
+
+    def _without_lenders(
+        self, key: Asked, reader: ChainReader, lenders: Collection[str]
+    ) -> Verdict | None:
+        """The verdict without the folders of one tenant or another, where it shows more so.
+
+        What a tenant puts beside another's run must not take its verdict from it.
+        """
+        for lender in sorted(lenders):
+            source = SeenSource(self._state.shelf, key[0], reader, without=lender)
+            verdict, _ = self._judged(key, reader, source)
+            if verdict.status in SHOWN:
+                return verdict
+        return None
 
     def _prover(self) -> ProofVerifier:
         try:

@@ -26,6 +26,7 @@ from provenance.errors import (
     UnavailableError,
     VerificationError,
 )
+from provenance_api.db.engine import RefusedValue, WrittenMeanwhile
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:provenance:problem:"
@@ -35,6 +36,8 @@ STATUS: dict[type[ProvenanceError], HTTPStatus] = {
     ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
     VerificationError: HTTPStatus.INTERNAL_SERVER_ERROR,  # the service's own data disagree
     MissingEvidence: HTTPStatus.INTERNAL_SERVER_ERROR,  # of the service's own folders
+    RefusedValue: HTTPStatus.INTERNAL_SERVER_ERROR,
+    WrittenMeanwhile: HTTPStatus.SERVICE_UNAVAILABLE,
     NotFound: HTTPStatus.NOT_FOUND,
     AuthError: HTTPStatus.UNAUTHORIZED,
     Conflict: HTTPStatus.CONFLICT,

@@ -13,7 +13,6 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from provenance.artifacts.manifest import Manifest
 from provenance.digest import Digest
 from provenance.errors import InputError, UnavailableError, VerificationError
 from provenance.judgement.verdict import Status, Verdict
@@ -85,13 +84,13 @@ class Resolver:
             return await self._by_digest(asked, target)
         return await self._by_name(asked, target)
 
-    async def folder(self, manifest: Manifest) -> Answer:
-        """The verdict on the release of a folder with exactly these files.
+    async def folder(self, root: Digest) -> Answer:
+        """The verdict on the release of a folder whose manifest has this root.
 
         Raises:
             As `answer`.
         """
-        return await self._by_digest(str(manifest.root), manifest.root)
+        return await self._by_digest(str(root), root)
 
     async def _judged(self, digest: Digest) -> Verdict:
         verdict = self._judge.warm(digest)

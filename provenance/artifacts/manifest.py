@@ -171,7 +171,9 @@ def check_distinct(paths: list[str]) -> None:
         key = unicodedata.normalize("NFC", path)
         if key in seen:
             raise InputError(
-                "two names are the same after Unicode NFC", where=repr(path), actual=repr(seen[key])
+                "two names are the same after Unicode NFC",
+                where=repr(path)[:200],
+                actual=repr(seen[key])[:200],
             )
         seen[key] = path
 

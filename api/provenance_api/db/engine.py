@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import (
     ArgumentError,
+    DataError,
     DBAPIError,
     IntegrityError,
     InterfaceError,
@@ -24,7 +26,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from provenance.errors import ConfigError, Conflict, InputError, UnavailableError
+from provenance.errors import ConfigError, Conflict, InputError, NotFound, UnavailableError
 from provenance_api.db.models import Base
 from provenance_api.db.rules import ScopedSession
 
@@ -32,6 +34,14 @@ from provenance_api.db.rules import ScopedSession
 SCHEMA_REVISION = "0003"
 BUSY_TIMEOUT_MS = 10_000
 NOT_ALLOWED = "42501"  # insufficient_privilege
+
+
+class RefusedValue(InputError):
+    """A value of a run folder is none that the database stores. No client sent it."""
+
+
+class WrittenMeanwhile(Conflict):
+    """Another process wrote the same rows: the next attempt finds them."""
 
 
 class Database:
@@ -65,6 +75,16 @@ class Database:
         self.require_schema()
         if self.is_postgres:
             self._require_bound()
+
+    def require_file(self) -> None:
+        """Refuse a file of SQLite that is not there; nothing is made.
+
+        Raises:
+            NotFound: it is not there.
+        """
+        file = None if self.is_postgres else self.engine.url.database
+        if file and not Path(file).is_file():
+            raise NotFound("no such database", where=self.name, hint="name that of the service")
 
     def require_schema(self) -> None:
         """Check that the tables are of this release. Those of an empty SQLite file are made.
@@ -113,7 +133,8 @@ class Database:
 
         Raises:
             UnavailableError: the database does not answer or stays locked.
-            Conflict: another process wrote the same rows meanwhile.
+            WrittenMeanwhile: another process wrote the same rows.
+            RefusedValue: the database stores no such value.
         """
         with translated(self.name), ScopedSession(self.engine) as session, session.begin():
             yield session
@@ -216,12 +237,16 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise Conflict(
+        raise WrittenMeanwhile(
             "another process wrote the same rows", where=where, hint="try again"
         ) from error
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise UnavailableError(
             "database does not answer", where=where, actual=_first_line(error)
+        ) from error
+    except DataError as error:
+        raise RefusedValue(
+            "database refuses a value", where=where, actual=_first_line(error)
         ) from error
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) == NOT_ALLOWED:
@@ -231,9 +256,7 @@ def translated(where: str) -> Iterator[None]:
                 actual=_first_line(error),
                 hint="`provenance service` takes the owner's URL, `provenance serve` the service's",
             ) from error
-        raise InputError(
-            "database refuses a value", where=where, actual=_first_line(error)
-        ) from error
+        raise UnavailableError("database failed", where=where, actual=_first_line(error)) from error
     except SQLAlchemyError as error:
         raise UnavailableError("database failed", where=where, actual=_first_line(error)) from error
 

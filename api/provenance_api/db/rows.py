@@ -14,10 +14,17 @@ from provenance.errors import InputError
 from provenance.ids import RunId, Word
 from provenance.layout import RunFolder
 from provenance.log.anchoring import SignedHead, read_heads
+from provenance.log.frames import Allowance
 from provenance.log.record import Record
 from provenance.log.records import RunOpen
 from provenance.log.tree import iterate_records
-from provenance.verify.sources.evidence import MAX_CHUNKS, MAX_PROOF_BYTES, run_id_of
+from provenance.verify.sources.evidence import (
+    MAX_CHUNKS,
+    MAX_EVIDENCE_BYTES,
+    MAX_PROOF_BYTES,
+    MEAN_RECORD_BYTES,
+    run_id_of,
+)
 from provenance.verify.sources.names import split_name
 from provenance_api.db.models import (
     Base,
@@ -62,9 +69,11 @@ class DerivedRows:
         """Rows of the records, at most `PAGE_ROWS` at a time.
 
         Raises:
-            InputError, VerificationError: the journal is malformed or damaged.
+            InputError: the journal is malformed, or takes more than a verifier reads of one.
+            VerificationError: it is damaged.
         """
-        records = iterate_records(folder.journal)
+        allowance = Allowance(MAX_EVIDENCE_BYTES, MEAN_RECORD_BYTES)
+        records = iterate_records(folder.journal, allowance)
         while page := list(islice(records, PAGE_ROWS)):
             rows = []
             for index, record in enumerate(page, start=self.size):

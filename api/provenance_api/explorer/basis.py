@@ -68,16 +68,18 @@ class Basis:
         """
         if self._has(run_id):
             return
-        self.catalog.refresh()
+        self.catalog.scan.refresh()
         if self._has(run_id):
             return
-        damage = self.catalog.damage(run_id)
+        damage = self.catalog.scan.damage(run_id)
         raise _unknown(run_id) if not damage else _broken(run_id, damage[0].text)
 
     def damage(self, session: Session, run_id: RunId) -> str | None:
         """Why the folder that a run was indexed from cannot be read any more, if it cannot."""
         run = one(session, RunRow, run_id=run_id)
-        own = [d.text for d in self.catalog.damage(run_id) if run and str(d.folder) == run.folder]
+        own = [
+            d.text for d in self.catalog.scan.damage(run_id) if run and str(d.folder) == run.folder
+        ]
         return own[0] if own else None
 
     def _has(self, run_id: RunId) -> bool:

@@ -51,7 +51,7 @@ def run_page(basis: Basis, after: str | None, limit: int) -> Runs:
         rows = session.scalars(_after(session, after).limit(limit + 1)).all()
         lines = basis.run_lines(session, rows)
     page, last = cursors.split(lines, limit, lambda line: line.run_id)
-    damaged = [each.text for each in basis.catalog.damage()][:MOST_DAMAGED]
+    damaged = [each.text for each in basis.catalog.scan.damage()][:MOST_DAMAGED]
     return Runs(runs=page, damaged=damaged, next=cursors.link("/runs", last, limit=limit))
 
 

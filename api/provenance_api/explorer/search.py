@@ -85,7 +85,7 @@ def _twice(basis: Basis, digest: bytes) -> list[Hit]:
     """What a digest names, after another look at the folders if nothing is named."""
     for again in (False, True):
         if again:
-            basis.catalog.refresh()
+            basis.catalog.scan.refresh()
         with basis.database.session() as session:
             found = {hit.href: hit for hit in _with_digest(session, digest)}
         if found:

@@ -39,7 +39,7 @@ def explorer_routes(basis: Basis, pages: ExplorerPages) -> APIRouter:
         responses=responses(Home, "The front page."),
     )
     def get_home(request: Request, background: BackgroundTasks, format_: Format = None) -> Response:
-        background.add_task(basis.catalog.keep_up)
+        background.add_task(basis.catalog.scan.keep_up)
         try:
             value = home(basis)
         except UnavailableError as error:
@@ -78,7 +78,7 @@ def explorer_routes(basis: Basis, pages: ExplorerPages) -> APIRouter:
     def list_releases(
         request: Request, background: BackgroundTasks, rows: Rows, format_: Format = None
     ) -> Response:
-        background.add_task(basis.catalog.keep_up)
+        background.add_task(basis.catalog.scan.keep_up)
         value = release_page(basis, rows.after, rows.limit)
         return reply(request, format_, value, lambda: pages.releases(value))
 

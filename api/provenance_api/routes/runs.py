@@ -55,7 +55,7 @@ def run_routes(basis: Basis, pages: ExplorerPages) -> APIRouter:
         rows: Rows,
         format_: Format = None,
     ) -> Response:
-        background.add_task(basis.catalog.keep_up)
+        background.add_task(basis.catalog.scan.keep_up)
         value = run_page(basis, rows.after, rows.limit)
         return reply(request, format_, value, lambda: pages.runs(value))
 
@@ -68,7 +68,7 @@ def run_routes(basis: Basis, pages: ExplorerPages) -> APIRouter:
     def get_run(
         request: Request, background: BackgroundTasks, run_id: RunIdText, format_: Format = None
     ) -> Response:
-        background.add_task(basis.catalog.keep_up)
+        background.add_task(basis.catalog.scan.keep_up)
         value = run_detail(basis, run_id)
         return reply(request, format_, value, lambda: pages.run(value))
 

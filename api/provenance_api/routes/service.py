@@ -31,7 +31,7 @@ def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
         return Part(status="ok", detail="found")
 
     def evidence() -> Part:
-        problems = catalog.problems
+        problems = catalog.scan.problems
         if problems and state.visitor is None:
             return Part(status="problems", detail="some folders are not indexed; the log says why")
         details = "; ".join(redaction.text(str(p)) for p in problems)

@@ -14,8 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from provenance.errors import InputError, UnavailableError
+from provenance.ids import RunId
 from provenance.layout import RunFolder
-from provenance.verify.sources.evidence import FolderSource
+from provenance.verify.sources.evidence import FolderSource, run_id_of
+from provenance_api.tenants.folders import require_apart, require_no_links, run_folders
 
 log = logging.getLogger("provenance_api")
 
@@ -25,14 +27,17 @@ class Shelf:
 
     Args:
         evidence: absolute folders of each tenant.
-        several: whether tenants do not trust each other.
+        several: whether tenants do not trust each other. Where their folders lie is then fixed: a
+            folder that becomes a link leads nowhere.
     """
 
     def __init__(self, evidence: Mapping[str, Sequence[Path]], several: bool) -> None:
         self._roots = {tenant: tuple(folders) for tenant, folders in evidence.items()}
+        self._places = {root: root.resolve() for roots in self._roots.values() for root in roots}
         self._several = several
         self._lock = threading.Lock()
-        self._released: set[Path] = set()
+        self._released: dict[Path, RunId] = {}
+        self._left_out: set[str] = set()
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -53,73 +58,89 @@ class Shelf:
         """
         for tenant, roots in self._roots.items():
             try:
-                folders = FolderSource(roots).runs()
+                folders = self._folders(roots)
             except UnavailableError as error:
                 if not self._several or tenant == reader:
                     raise
-                log.warning("evidence of tenant %s is left out: %s", tenant, error)
+                if tenant not in self._left_out:  # whoever asks for verdicts would fill the log
+                    log.warning("evidence of tenant %s is left out: %s", tenant, error)
+                self._left_out.add(tenant)
                 continue
+            self._left_out.discard(tenant)
             for folder in folders:
                 yield tenant, folder
+
+    def _folders(self, roots: Sequence[Path]) -> list[RunFolder]:
+        if not self._several:
+            return FolderSource(roots).runs()
+        found = (folder for root in roots for folder in run_folders(root))
+        return list({_place(folder.root): folder for folder in found}.values())
+
+    def require_apart(self, tenant: str, folder: RunFolder) -> None:
+        """Refuse a run folder (attacker-controlled) of which nothing may be looked at.
+
+        Raises:
+            InputError: it is a link, leads out of its tenant's folders, or has no name in UTF-8.
+        """
+        if not _is_text(folder.root):
+            raise InputError(
+                "name of a run folder is not UTF-8", where=str(folder.root), hint="rename it"
+            )
+        if self._several:
+            root = next(r for r in self._roots[tenant] if folder.root.is_relative_to(r))
+            require_apart(folder, self._places[root])
 
     def require_own(self, tenant: str, folder: RunFolder) -> None:
         """Refuse a run folder (attacker-controlled) that could show another tenant's files.
 
         Raises:
-            InputError: it leads out of its tenant's folders, or holds a link.
+            InputError: as `require_apart`; or it holds a link.
         """
-        if not self._several:
-            return
-        roots = [root.resolve() for root in self._roots[tenant]]
-        if not any(folder.root.resolve().is_relative_to(root) for root in roots):
-            raise InputError(
-                "run folder leads out of its tenant's folders",
-                where=str(folder.root),
-                hint="have the run folder itself there: links are not followed",
-            )
-        for link in _links(folder):
-            raise InputError("evidence of a tenant is a link", where=link, hint="copy the file")
+        self.require_apart(tenant, folder)
+        if self._several:
+            require_no_links(folder)
 
-    def seen_by(self, tenant: str | None) -> list[RunFolder]:
-        """The run folders that a tenant may read: its own, and those of released runs.
+    def seen_by(self, tenant: str | None) -> list[tuple[str, RunFolder]]:
+        """The run folders that a tenant may read, each with whose it is.
+
+        They are its own, and those of released runs, one of a run and of each other tenant. Whoever
+        reads more than a journal of one calls `require_own` before: that looks at every file.
 
         Args:
             tenant: None for nobody, who reads those of released runs.
         """
         with self._lock:
-            released = frozenset(self._released)
+            released = dict(self._released)
         found = []
         for owner, folder in self.all(reader=tenant):
             if owner == tenant or folder.root in released:
                 with suppress(InputError):
-                    self.require_own(owner, folder)
-                    found.append(folder)
+                    self.require_apart(owner, folder)
+                    # Another run may be in its place by now.
+                    if owner == tenant or run_id_of(folder) == released[folder.root]:
+                        found.append((owner, folder))
         return found
 
-    def note(self, folder: RunFolder, released: bool) -> None:
-        """Remember whether a run folder has a release, by which everybody may read it."""
+    def note(self, folder: RunFolder, released: RunId | None) -> None:
+        """Remember the run in a folder that has a release, by which everybody may read it.
+
+        Args:
+            released: None if nobody but its tenant may.
+        """
         with self._lock:
-            (self._released.add if released else self._released.discard)(folder.root)
+            if released is None:
+                self._released.pop(folder.root, None)
+            else:
+                self._released[folder.root] = released
 
 
-class SeenSource(FolderSource):
-    """Finds the evidence that a tenant, or nobody, may read."""
-
-    def __init__(self, shelf: Shelf, tenant: str | None) -> None:
-        super().__init__(())
-        self._shelf, self._tenant = shelf, tenant
-
-    def runs(self) -> list[RunFolder]:
-        """Every run folder that may be read, each once."""
-        return list({f.root.resolve(): f for f in self._shelf.seen_by(self._tenant)}.values())
+def _place(path: Path) -> str:
+    """Where a folder or link is, by whatever name: folders of one tenant may lie in each other."""
+    return os.path.join(os.path.realpath(path.parent), path.name)
 
 
-def _links(folder: RunFolder) -> Iterator[str]:
-    """Links within the evidence, and beside it in the run folder."""
-    with suppress(OSError), os.scandir(folder.root) as entries:
-        yield from (entry.path for entry in entries if entry.is_symlink())
-    for place, folders, files in os.walk(folder.evidence):
-        for name in (*folders, *files):
-            path = Path(place, name)
-            if path.is_symlink():
-                yield str(path)
+def _is_text(path: Path) -> bool:
+    with suppress(UnicodeEncodeError):
+        os.fspath(path).encode()
+        return True
+    return False

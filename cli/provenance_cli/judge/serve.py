@@ -159,7 +159,7 @@ def tenants_of(
     """Folders of evidence of the tenant `default`, and those of named tenants.
 
     Raises:
-        ConfigError: folders of two tenants are one, or lie in each other.
+        ConfigError: one names no folder; or folders of two tenants are one, or lie in each other.
     """
     from provenance_api.db import DEFAULT_TENANT, is_tenant
 
@@ -167,6 +167,10 @@ def tenants_of(
     for text in evidence:
         name, mark, rest = text.partition("=")
         tenant, folder = (name, rest) if mark and is_tenant(name) else (DEFAULT_TENANT, text)
+        if not folder:
+            raise ConfigError(
+                "no folder is named", where=f"--evidence {text}", expected="[TENANT=]FOLDER"
+            )
         found[tenant] = (*found.get(tenant, ()), Path(folder))
     for (one, mine), (other, theirs) in combinations(found.items(), 2):
         for here, there in product(mine, theirs):

@@ -49,7 +49,7 @@ def create(
 
 def list_(tenant: Tenant, database: DatabaseUrl = None, json: Json = False) -> None:
     """List a tenant's tokens, without what opens anything."""
-    with _tokens(database) as tokens:
+    with _tokens(database, at_hand=True) as tokens:
         rows = [_row(each) for each in tokens.listed(_tenant(tenant))]
     value = {"format": "provenance-service-tokens/1", "tenant": tenant, "tokens": rows}
     result(value, json, "\n".join(map(_line, rows)) or "no tokens")
@@ -62,18 +62,25 @@ def revoke(
     json: Json = False,
 ) -> None:
     """Revoke a token, from the next request on and for good."""
-    with _tokens(database) as tokens:
+    with _tokens(database, at_hand=True) as tokens:
         row = _row(tokens.revoke(_tenant(tenant), token_id))
     result({"format": "provenance-service-token-revoked/1", **row}, json, _line(row))
 
 
 @contextmanager
-def _tokens(database: str | None) -> Iterator[Tokens]:
+def _tokens(database: str | None, at_hand: bool = False) -> Iterator[Tokens]:
+    """The tokens of a database.
+
+    Args:
+        at_hand: refuse a file of SQLite that is not there, which would be made otherwise.
+    """
     from provenance_api.db import Database
     from provenance_api.tenants.tokens import Tokens
 
     store = Database(database or default_database(Settings.load()))
     try:
+        if at_hand:
+            store.require_file()
         store.require_schema()
         yield Tokens(store)
     finally:

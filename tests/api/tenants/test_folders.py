@@ -149,3 +149,10 @@ def test_what_names_a_tenant_and_what_a_folder() -> None:
         (Path("runs"), Path("./a=b"), Path("A=b"), Path("c")),
         {"acme": (Path("x"), Path("y=z"))},
     )
+
+
+@pytest.mark.parametrize("text", ["", "acme=", "default="])
+def test_a_folder_without_a_name_is_none(text: str) -> None:
+    """An empty variable in a script must not make the working folder a tenant's."""
+    with pytest.raises(ConfigError, match="no folder is named"):
+        tenants_of([text])

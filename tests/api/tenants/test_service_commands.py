@@ -147,7 +147,20 @@ def test_what_makes_no_sense_is_refused(
     lab: Lab, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     url = f"sqlite:///{tmp_path / 'service.sqlite'}"
+    Database(url).prepare()
     ended = provenance(lab, "service", "token", *arguments, "--database", url)
     assert ended.returncode in (2, 4), ended.stderr
     assert ended.stderr.startswith("error: ")
     assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [("list", "acme"), ("revoke", "acme", "0" * 16)])
+def test_a_database_that_is_not_there_is_not_made_to_look_for_tokens(
+    lab: Lab, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """Somebody mistypes the file: "no tokens" would be of another database."""
+    url = f"sqlite:///{tmp_path / 'typo.sqlite'}"
+    ended = provenance(lab, "service", "token", *arguments, "--database", url)
+    assert ended.returncode == 4
+    assert "no such database" in ended.stderr
+    assert list(tmp_path.iterdir()) == []

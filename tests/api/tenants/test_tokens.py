@@ -114,6 +114,22 @@ def test_a_bad_token_is_a_401_wherever_it_is_sent(world: World, path: str) -> No
     assert all(each == answers[0] for each in answers)
 
 
+def test_two_tokens_in_one_request_open_nothing(world: World, unreleased: Run) -> None:
+    """The attack: a proxy looks at one of two headers, and this service at the other."""
+    path = f"/runs/{to_hex(unreleased.run_id)}"
+    acme, bolt = world.headers(ACME)["authorization"], world.headers(BOLT)["authorization"]
+    for pair in ((acme, bolt), (acme, acme), (acme, ""), (acme, "Basic abc")):
+        headers = [("authorization", each) for each in pair]
+        assert world.client.get(path, headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("scheme", ["Bearer ", "Bearer\t", "Bearer\xa0", "Bearer  ", "Béarer "])
+def test_a_header_of_any_bytes_is_answered(world: World, scheme: str) -> None:
+    for value in (scheme, scheme + "\xff" * 99, scheme + "pvt_" + "é" * 60, "x" * 60_000):
+        headers = [(b"authorization", value.encode("latin-1"))]
+        assert world.client.get("/runs", headers=headers).status_code == 401
+
+
 def test_caches_keep_no_answer_for_another(world: World, unreleased: Run) -> None:
     digest = unreleased.records()[2].digest
     own = world.client.get(f"/records/{digest}", headers=world.headers(ACME))

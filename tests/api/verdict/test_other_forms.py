@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from fastapi.testclient import TestClient
 
-from provenance.artifacts.manifest import Manifest, manifest_of
+from provenance.artifacts.manifest import FileEntry, Manifest, manifest_of
 from provenance.digest import sha256
 from provenance.errors import UnavailableError
 from provenance.judgement.sarif import MEDIA_TYPE
 from provenance.judgement.verdict import TABLE, Status
+from provenance_api.routes import verify
 from provenance_api.routes.verify import MAX_FOLDER_BYTES
 from provenance_api.web.badge import badge
 from tests.support.chain import Lab
@@ -230,3 +233,27 @@ def test_a_body_without_end_is_not_read(client: TestClient) -> None:
     answer = client.post("/verify", content=b" " * (MAX_FOLDER_BYTES + 1))
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_long_list_keeps_nobody_waiting(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attack: send lists that take a second each, to the thread that answers everybody."""
+    asked = []
+
+    def listed(_: bytes) -> Manifest:
+        with suppress(RuntimeError):
+            asked.append(asyncio.get_running_loop())
+        return Manifest((FileEntry("a", 0, sha256(b"")),))
+
+    monkeypatch.setattr(verify.Manifest, "listed", listed)
+    assert client.post("/verify", content=b"{}").status_code == 404
+    assert asked == []
+
+
+def test_a_long_path_is_not_sent_back(client: TestClient) -> None:
+    path = "a" * 200_000
+    files = [{"path": path, "size": 1, "sha256": "a" * 64}] * 2
+    answer = client.post("/verify", json={"files": files})
+    assert answer.status_code == 400
+    assert len(answer.content) < 2_000
