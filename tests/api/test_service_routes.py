@@ -34,6 +34,8 @@ OPERATIONS = {
     "get /datasets": "listDatasets",
     "get /datasets/{dataset_id}": "getDataset",
     "get /releases": "listReleases",
+    "get /tx/{tx_hash}": "getTransaction",
+    "get /block/{block}": "getBlock",
     "get /search": "search",
     "get /healthz": "getHealth",
     "get /version": "getVersion",

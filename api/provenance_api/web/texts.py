@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from provenance.text.shown import visible
+from provenance_api.web.chain_texts import CHAIN
 from provenance_api.web.explorer_texts import EXPLORER
 
 
@@ -248,5 +249,14 @@ _RELEASE = {
 }
 ENGLISH = Texts(
     "en",
-    _SITE | _HOME | _PROBLEM | _VERDICT | _LINEAGE | _TIMELINE | _CLAIMS | _RELEASE | EXPLORER,
+    _SITE
+    | _HOME
+    | _PROBLEM
+    | _VERDICT
+    | _LINEAGE
+    | _TIMELINE
+    | _CLAIMS
+    | _RELEASE
+    | EXPLORER
+    | CHAIN,
 )

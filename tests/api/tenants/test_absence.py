@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from starlette.routing import Mount, Route
 
 from provenance.artifacts.manifest import manifest_of
+from provenance.chain.lookup.forms import Log
 from provenance.ids import to_hex
 from tests.api.tenants.conftest import ACME, BOLT, Statements, World
 from tests.support.spine import Run
@@ -49,6 +50,16 @@ def pages_of_run(path: str, *after: str) -> Callable[[Run], list[Ask]]:
         return [(at, {}), (at, {"format": "html"}), *((at, {"after": each}) for each in after)]
 
     return asks
+
+
+def head_of(run: Run) -> Log:
+    """The event of the run's first head, which is on chain for everybody to see."""
+    lookup = run.lab.reader().lookup()
+    return lookup.events("registry", ["HeadCommitted"], lookup.newest(), run.run_id)[0]
+
+
+def both(path: str) -> list[Ask]:
+    return [(path, {}), (path, {"format": "html"})]
 
 
 def plain(path: str) -> Callable[[Run], list[Ask]]:
@@ -88,6 +99,8 @@ RULES: dict[str, Callable[[Run], list[Ask]]] = {
         ("/releases", {"after": f"{to_hex(run.run_id)}.0"}),
     ],
     "/search": lambda run: [("/search", {"q": each}) for each in handles(run)],
+    "/tx/{tx_hash}": lambda run: both(f"/tx/{to_hex(head_of(run).tx_hash)}"),
+    "/block/{block}": lambda run: both(f"/block/{head_of(run).block_number}"),
     "/healthz": plain("/healthz"),
     "/version": plain("/version"),
     "/.well-known/provenance-trust.yaml": plain("/.well-known/provenance-trust.yaml"),
