@@ -168,11 +168,14 @@ def on_chain(run: Run) -> list[str]:
     """Pages of what the chain says."""
     lookup = run.lab.reader().lookup()
     logs = [lookup.events(name, [event], lookup.newest())[-1] for name, event in EVENTS]
-    return [
+    found = [
         f"/{kind}"
         for log in logs
         for kind in (f"tx/{to_hex(log.tx_hash)}", f"block/{log.block_number}")
     ]
+    addresses = [*run.lab.trust.addresses.values(), run.lab.session().address]
+    found += [f"/address/{address}" for address in addresses]
+    return [*found, "/keys", f"/keys/{run.lab.trust.keys[0].vk_id}", "/revocations"]
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)

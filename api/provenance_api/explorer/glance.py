@@ -117,7 +117,7 @@ class ChainGlance:
         """What `ask` finds; one answer for each `key`, which may be attacker-controlled.
 
         Besides what `ask` does, an endpoint is asked at most once in `FRESH_S` which chain it has:
-        for five blocks, its id, and the code of each pinned contract.
+        for four blocks, its id, and the code of each pinned contract.
         """
         with self._lock:
             kept = self._kept.get(key)

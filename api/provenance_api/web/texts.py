@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from provenance.text.shown import visible
+from provenance_api.web.account_texts import ACCOUNTS
 from provenance_api.web.chain_texts import CHAIN
 from provenance_api.web.explorer_texts import EXPLORER
 
@@ -71,6 +72,7 @@ _HOME = {
     "home.runs": "Latest runs",
     "home.all_runs": "All runs",
     "home.all_releases": "All releases",
+    "home.contracts": "Contracts on chain",
     "home.counts": "What is here",
     "home.count.runs": "runs",
     "home.count.records": "records",
@@ -258,5 +260,6 @@ ENGLISH = Texts(
     | _CLAIMS
     | _RELEASE
     | EXPLORER
-    | CHAIN,
+    | CHAIN
+    | ACCOUNTS,
 )

@@ -28,7 +28,7 @@ from tests.support.service import HOSTILE, ClientFactory, page_of
 from tests.support.spine import Run
 
 ODD = ("x", "-1", "1.5", "0x", "0x12", 65 * "0", "0x" + 64 * "g", "%00", "%F0%9F%92%A9", 17 * "9")
-SHARED = 5 + 1 + len(ARTIFACTS)
+SHARED = 4 + 1 + len(ARTIFACTS)
 """Questions that say which chain and code answers, and which block is final; asked now and then."""
 Alter = Callable[[dict[str, Any], Any], Any]
 Altered = Callable[[Alter], TestClient]

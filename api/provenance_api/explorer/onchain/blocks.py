@@ -68,7 +68,7 @@ def block_detail(basis: Basis, block: str) -> BlockDetail:
         UnavailableError: the chain did not answer, or the database does not.
     """
     wanted = parse_block(block)
-    seen = basis.glance.look(("block", wanted), lambda look: _ask(basis, look, wanted))
+    seen = block_seen(basis, wanted)
     require_answer(seen)
     if seen.value is None:
         raise NotFound(
@@ -77,6 +77,11 @@ def block_detail(basis: Basis, block: str) -> BlockDetail:
             hint="it may not be there yet, or not be this chain's",
         )
     return _detail(basis, seen.value, seen)
+
+
+def block_seen(basis: Basis, wanted: int | bytes) -> Seen[BlockSeen]:
+    """What the chain says of a block, by its number or hash."""
+    return basis.glance.look(("block", wanted), lambda look: _ask(basis, look, wanted))
 
 
 def _ask(basis: Basis, look: Look, wanted: int | bytes) -> BlockSeen | None:

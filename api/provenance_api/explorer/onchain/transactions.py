@@ -56,7 +56,7 @@ def transaction_detail(basis: Basis, tx_hash: str) -> TransactionDetail:
         UnavailableError: the chain did not answer, or the database does not.
     """
     wanted = parse_hash(tx_hash, "transaction hash")
-    seen = basis.glance.look(("transaction", wanted), lambda look: _ask(look, wanted))
+    seen = transaction_seen(basis, wanted)
     require_answer(seen)
     if seen.value is None:
         raise NotFound(
@@ -65,6 +65,19 @@ def transaction_detail(basis: Basis, tx_hash: str) -> TransactionDetail:
             hint="it may have been replaced, or not have reached the endpoint of this service yet",
         )
     return _detail(basis, seen.value, seen)
+
+
+def transaction_seen(basis: Basis, tx_hash: bytes) -> Seen[TransactionSeen]:
+    """What the chain says of a transaction, whoever's it is."""
+    return basis.glance.look(("transaction", tx_hash), lambda look: _ask(look, tx_hash))
+
+
+def is_ours(basis: Basis, found: TransactionSeen) -> bool:
+    """Whether it is to a pinned contract, deployed one, or has an event of one."""
+    created = None if found.outcome is None else found.outcome.created
+    logs = () if found.outcome is None else found.outcome.logs
+    touched = (found.transaction.to or created, *(log.address for log in logs))
+    return any(contract_at(basis.trust, address) for address in touched)
 
 
 def _ask(look: Look, tx_hash: bytes) -> TransactionSeen | None:
@@ -83,7 +96,7 @@ def _detail(basis: Basis, found: TransactionSeen, seen: Seen[TransactionSeen]) -
     contract = contract_at(basis.trust, transaction.to or created)
     logs = () if outcome is None else outcome.logs
     ours = [log for log in logs if contract_at(basis.trust, log.address)]
-    if contract is None and not ours:
+    if not is_ours(basis, found):
         raise NotOurs(
             "this transaction is to no contract of the trust file, and has no event of one",
             actual=to_hex(transaction.hash),
