@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from provenance.chain.endpoint import Endpoint
-from provenance.chain.lookup import ChainLookup
+from provenance.chain.lookup import MOST_TOLD, ChainLookup
 from provenance.chain.quorum import Quorum
 from provenance.chain.rpc import Rpc
 from provenance.errors import UnavailableError
+from provenance.ids import Address
 from tests.support.processes.rpc_proxy import Alter, altering_proxy
 from tests.support.spine import Run
 
@@ -86,3 +87,33 @@ def test_an_endpoint_that_is_behind_is_outvoted_and_not_accused(
     [log, *_] = alone.events("registry", ["HeadCommitted"], alone.newest(), honest.run_id)
     assert lookup.transaction(log.tx_hash) == alone.transaction(log.tx_hash)
     assert quorum.agreement().notes == ()
+
+
+class Telling:
+    """Stands in for an `Rpc`: gives one result to every request."""
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+    def request(self, *_: Any) -> Any:
+        return self.result
+
+
+def test_an_endpoint_that_tells_of_too_many_events_is_not_believed() -> None:
+    """The attack: more events than a page's memory should take."""
+    registry = Address("0x" + 40 * "1")
+    log = {
+        "address": registry,
+        "topics": [],
+        "data": "0x",
+        "transactionHash": "0x" + 64 * "2",
+        "blockNumber": "0x1",
+        "logIndex": "0x0",
+    }
+    for count, is_believed in ((MOST_TOLD, True), (MOST_TOLD + 1, False)):
+        lookup = ChainLookup(Telling(count * [log]), {"registry": registry})  # type: ignore[arg-type]
+        if is_believed:
+            assert len(lookup.events_in(bytes(32))) == count
+            continue
+        with pytest.raises(UnavailableError, match="too many events"):
+            lookup.events_in(bytes(32))
