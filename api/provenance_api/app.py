@@ -28,6 +28,7 @@ from provenance_api.negotiation import prefers_html
 from provenance_api.problems import MEDIA_TYPE, Problem, http_problem, problem_of
 from provenance_api.resolve import Resolver
 from provenance_api.routes.explorer import explorer_routes
+from provenance_api.routes.onchain import chain_routes
 from provenance_api.routes.runs import run_routes
 from provenance_api.routes.service import service_routes
 from provenance_api.routes.verify import verify_routes
@@ -36,6 +37,7 @@ from provenance_api.tenants.gate import TenantGate
 from provenance_api.tenants.scan import Scan
 from provenance_api.tenants.tokens import Tokens
 from provenance_api.web.explorer import ExplorerPages
+from provenance_api.web.onchain import ChainPages
 from provenance_api.web.page import STATIC, Pages
 from provenance_api.web.texts import ENGLISH
 
@@ -78,6 +80,7 @@ def create_app(state: AppState) -> FastAPI:
     app.include_router(verify_routes(Resolver(catalog, judge, state.limits.id_chars), pages))
     app.include_router(run_routes(basis, ExplorerPages(pages)))
     app.include_router(explorer_routes(basis, ExplorerPages(pages)))
+    app.include_router(chain_routes(basis, ChainPages(pages)))
     app.include_router(service_routes(state, catalog))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 

@@ -70,11 +70,11 @@ class UnknownModel(NotFound):
 
 
 class UnknownHandle(NotFound):
-    """Nothing in the index has this handle. `searched` lists what it was compared with."""
+    """Nothing in index, trust file or chain has this handle. `searched` lists what was searched."""
 
     def __init__(self, handle: str, searched: tuple[str, ...]) -> None:
         super().__init__(
-            "nothing in the evidence folders of this service has this handle",
+            "nothing that this service looked through has this handle",
             actual=handle,
             hint="the chain may know a file's SHA-256 all the same: ask for its verdict at "
             "/verify/SHA-256",

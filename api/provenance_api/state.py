@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+from provenance.chain.lookup import ChainLookup
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.policy import Policy
 from provenance.judgement.trust import Trust
@@ -13,6 +15,14 @@ from provenance.verify.protocols import ProofVerifier
 from provenance_api.db import DEFAULT_TENANT, Database
 from provenance_api.db.rows import MOST_NAME
 from provenance_api.tenants.shelf import Shelf
+
+
+class PageReader(ChainReader, Protocol):
+    """Reads a chain for verdicts and for pages."""
+
+    def lookup(self) -> ChainLookup:
+        """Transactions, blocks and events. Raises UnavailableError, as everything here does."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,7 @@ class AppState:
     trust_bytes: bytes
     database: Database
     folders: tuple[Path, ...]
-    reader: Callable[[], ChainReader]
+    reader: Callable[[], PageReader]
     prover: Callable[[], ProofVerifier]
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)

@@ -14,7 +14,6 @@ from provenance.chain.deploy import Deployment, restore_hint
 from provenance.chain.endpoint import PATIENT, Patience
 from provenance.chain.session import connect_for_reading, embedded
 from provenance.errors import InputError, UnavailableError
-from provenance.judgement.facts import ChainReader
 from provenance.judgement.trust import Trust
 from provenance.settings import Settings
 from provenance.statements import key_text
@@ -22,6 +21,7 @@ from provenance.verify.protocols import FormatInspector, ProofVerifier
 from provenance_cli.output import note
 
 if TYPE_CHECKING:
+    from provenance_api.state import PageReader
     from provenance_zk.prover.client import ZkProver as Prover
     from provenance_zk.training.registration import Keys
 
@@ -32,7 +32,7 @@ def start_chain(settings: Settings) -> None:
         embedded(settings).up()
 
 
-def reader_for(settings: Settings, trust: Trust, patience: Patience = PATIENT) -> ChainReader:
+def reader_for(settings: Settings, trust: Trust, patience: Patience = PATIENT) -> PageReader:
     """A reader of the contracts that the trust file pins.
 
     If the chain cannot be reached, or fewer endpoints are configured than the trust file wants to
@@ -74,6 +74,9 @@ class _DownReader:
 
     def agreement(self) -> None:
         """Nobody was asked."""
+
+    def lookup(self) -> NoReturn:
+        raise self._error
 
 
 def memo_for(settings: Settings, *, fresh: bool) -> Memo | None:

@@ -58,6 +58,18 @@ def _type_of(item: Mapping[str, Any]) -> str:
     return collapse_if_tuple(dict(item))
 
 
+def decode_word(type_: str, word: bytes) -> Any:
+    """A value of one word; `word` is attacker-controlled.
+
+    Raises:
+        ValueError: no word of this type.
+    """
+    try:
+        return _CODEC.decode([type_], word)[0]
+    except Exception as error:  # eth-abi raises many unrelated types on hostile bytes
+        raise ValueError(f"no word of type {type_}") from error
+
+
 class Abi:
     """Encoding and decoding for one contract's ABI."""
 
@@ -137,6 +149,19 @@ class Abi:
         ):
             values[spec["name"]] = value
         return str(item["name"]), values
+
+    def function_of(self, selector: bytes) -> Mapping[str, Any] | None:
+        """The function that calldata with these first four bytes calls."""
+        found = (f for name, f in self._functions.items() if self.selector(name) == selector)
+        return next(found, None)
+
+    def event_of(self, topic: bytes) -> Mapping[str, Any] | None:
+        """The event of this first word."""
+        return self._events.get(topic)
+
+    def topic(self, event: str) -> bytes:
+        """The first word of an event of this name, which the ABI must have."""
+        return next(topic for topic, item in self._events.items() if item["name"] == event)
 
     def describe_revert(self, data: bytes) -> str | None:
         """`Name(a, b)` of a custom error."""

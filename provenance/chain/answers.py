@@ -207,6 +207,20 @@ def hostile(where: str) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Wraps reads. The contracts' views never revert, so an error answer is the endpoint's own.
+
+    Such errors (rate limit, pruned state) become UnavailableError.
+    """
+    try:
+        yield
+    except RejectedError as error:
+        raise UnavailableError(
+            "endpoint refused to answer", where=error.where, actual=error.actual, hint=error.hint
+        ) from error
+
+
 @dataclass(frozen=True)
 class Later:
     """The endpoint did not do what was asked, and may later: `why` in words, seconds it asks for.

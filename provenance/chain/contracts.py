@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from provenance.chain.abi import Abi, checksum_address, keccak
-from provenance.chain.answers import RpcError
+from provenance.chain.answers import RpcError, answering
 from provenance.chain.artifact import ARTIFACTS, Addresses, abi_of, address_of, provides
+from provenance.chain.lookup import ChainLookup
 from provenance.chain.rpc import Rpc
-from provenance.errors import RejectedError, UnavailableError
+from provenance.errors import UnavailableError
 from provenance.ids import Address, DatasetId, KeyId, RunId, to_hex
 from provenance.judgement.facts import (
     MAX_ATTESTED,
@@ -58,20 +58,6 @@ def _lacks_none() -> frozenset[str]:
     return frozenset()
 
 
-@contextlib.contextmanager
-def _answering() -> Iterator[None]:
-    """Wraps reads. The contracts' views never revert, so an error answer is the endpoint's own.
-
-    Such errors (rate limit, pruned state) become UnavailableError.
-    """
-    try:
-        yield
-    except RejectedError as error:
-        raise UnavailableError(
-            "endpoint refused to answer", where=error.where, actual=error.actual, hint=error.hint
-        ) from error
-
-
 class Snapshot:
     """`provenance.judgement.facts.ChainSnapshot` over JSON-RPC. All reads name one block's hash.
 
@@ -86,7 +72,7 @@ class Snapshot:
         tag: str | int,
         lacking: Callable[[], frozenset[str]] = _lacks_none,
     ) -> None:
-        with _answering():
+        with answering():
             block = rpc.block(tag)
         self._rpc, self._addresses, self._lacking = rpc, addresses, lacking
         self.block = BlockRef(block.number, block.hash, block.timestamp)
@@ -94,7 +80,7 @@ class Snapshot:
     def _read(self, contract: str, function: str, *args: Any) -> Any:
         abi = abi_of(ARTIFACTS[contract])
         address = address_of(self._addresses, contract)
-        with _answering():
+        with answering():
             data = self._rpc.call(address, abi.encode(function, args), self.block.hash)
         if not data:
             raise UnavailableError(
@@ -222,7 +208,7 @@ class Snapshot:
 
     def contract_code(self, account: Address) -> str | None:
         """Keccak-256 of an account's code, None if it has none or delegates (EIP-7702)."""
-        with _answering():
+        with answering():
             code = self._rpc.code(account, self.block.hash)
         return None if not code or code.startswith(_DELEGATION) else to_hex(keccak(code))
 
@@ -232,7 +218,7 @@ class Snapshot:
         Source: EIP-1271. A contract that refuses the call says no, as multisigs do.
         """
         data = _SIGNER.encode("isValidSignature", (digest, signature))
-        with _answering():
+        with answering():
             try:
                 return self._rpc.call(account, data, self.block.hash) == _YES
             except RpcError as error:
@@ -432,7 +418,7 @@ class Reader:
 
     def identity(self) -> ChainIdentity:
         """Chain id, genesis block, and the code at each address in the newest block."""
-        with _answering():
+        with answering():
             newest = self._rpc.block("latest").hash
             code = {name: self._rpc.code(at, newest) for name, at in self._addresses.items()}
             chain_id, genesis = self._rpc.chain_id(), to_hex(self._rpc.block(0).hash)
@@ -455,7 +441,7 @@ class Reader:
         """The contracts' state at the newest block that counts as final."""
         if self._confirmations is None:
             return Snapshot(self._rpc, self._addresses, "finalized", self._lacking)
-        with _answering():
+        with answering():
             latest = self._rpc.block("latest").number
         number = max(0, latest - self._confirmations)
         return Snapshot(self._rpc, self._addresses, number, self._lacking)
@@ -466,10 +452,14 @@ class Reader:
 
     def block(self, number: int) -> BlockRef:
         """A block by its number."""
-        with _answering():
+        with answering():
             block = self._rpc.block(number)
         return BlockRef(block.number, block.hash, block.timestamp)
 
     def agreement(self) -> Agreement | None:
         """How several endpoints agreed so far; None if there is only one."""
         return self._rpc.agreement()
+
+    def lookup(self) -> ChainLookup:
+        """Transactions, blocks and events, for pages: no verdict rests on them."""
+        return ChainLookup(self._rpc, self._addresses)

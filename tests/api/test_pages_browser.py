@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from provenance.ids import to_hex
 from provenance_api.app import create_app
 from tests.support.service import StateFactory, serving
 from tests.support.spine import Run
@@ -33,6 +34,7 @@ FLAGS = (
     "--remote-debugging-pipe",
 )
 SIZES = ((1280, 800), (390, 844))
+EVENTS = (("registry", "HeadCommitted"), ("registry", "Released"), ("ledger", "EpochAnchored"))
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
 
@@ -152,6 +154,7 @@ def paths(*runs: Run) -> list[str]:
         f"/runs/0x{runs[0].run_id.hex()}/proofs/0/0",
         f"/datasets/{runs[0].data.registered.dataset_id}",
         f"/runs/0x{64 * '0'}",
+        *on_chain(runs[0]),
         *("/runs", "/datasets", "/releases", "/search?q=model", "/search?q=nobody"),
         "/",
         *verdicts,
@@ -159,6 +162,20 @@ def paths(*runs: Run) -> list[str]:
         "/verify/nobody",
         "/verify?id=" + 300 * "a",
     ]
+
+
+def on_chain(run: Run) -> list[str]:
+    """Pages of what the chain says."""
+    lookup = run.lab.reader().lookup()
+    logs = [lookup.events(name, [event], lookup.newest())[-1] for name, event in EVENTS]
+    found = [
+        f"/{kind}"
+        for log in logs
+        for kind in (f"tx/{to_hex(log.tx_hash)}", f"block/{log.block_number}")
+    ]
+    addresses = [*run.lab.trust.addresses.values(), run.lab.session().address]
+    found += [f"/address/{address}" for address in addresses]
+    return [*found, "/keys", f"/keys/{run.lab.trust.keys[0].vk_id}", "/revocations"]
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)

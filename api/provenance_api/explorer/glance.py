@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from provenance.chain.lookup import ChainLookup
 from provenance.errors import ProvenanceError
 from provenance.ids import DatasetId, RunId
 from provenance.judgement.facts import (
@@ -57,6 +58,14 @@ class RunSeen:
     head: HeadFacts | None
 
 
+@dataclass(frozen=True)
+class Look:
+    """The pinned chain: its contracts in the newest final block, and what else an endpoint says."""
+
+    snapshot: ChainSnapshot
+    lookup: ChainLookup
+
+
 class ChainGlance:
     """Looks at the pinned chain. Threads may share it.
 
@@ -76,39 +85,40 @@ class ChainGlance:
         self._lock = threading.Lock()
         self._kept: OrderedDict[object, tuple[float, Seen[object]]] = OrderedDict()
         self._running: dict[object, Future[Seen[object]]] = {}
-        self._snapshot: tuple[float, ChainSnapshot] | None = None
+        self._pinned: tuple[float, Look] | None = None
         self._silent_until = 0.0
 
     def run(self, run_id: RunId) -> Seen[RunSeen]:
         """A run and its newest head, at the newest final block."""
 
-        def ask(snapshot: ChainSnapshot) -> RunSeen | None:
-            run = snapshot.run(run_id)
+        def ask(look: Look) -> RunSeen | None:
+            run = look.snapshot.run(run_id)
             if run is None:
                 return None
-            return RunSeen(run, snapshot.head(run_id, run.seq) if run.seq else None)
+            return RunSeen(run, look.snapshot.head(run_id, run.seq) if run.seq else None)
 
-        return self._ask(("run", run_id), ask)
+        return self.look(("run", run_id), ask)
 
     def dataset(self, dataset_id: DatasetId) -> Seen[DatasetFacts]:
         """The registration of a dataset."""
-        return self._ask(("dataset", dataset_id), lambda chain: chain.dataset(dataset_id))
+        return self.look(("dataset", dataset_id), lambda look: look.snapshot.dataset(dataset_id))
 
     def anchoring(self, run_id: RunId, epoch: int, number: int) -> Seen[AnchoringFacts]:
         """Anchoring `number` of an epoch."""
 
-        def ask(snapshot: ChainSnapshot) -> AnchoringFacts | None:
-            if number >= snapshot.anchoring_count(run_id, epoch):
+        def ask(look: Look) -> AnchoringFacts | None:
+            if number >= look.snapshot.anchoring_count(run_id, epoch):
                 return None
-            return snapshot.anchoring(run_id, epoch, number)
+            return look.snapshot.anchoring(run_id, epoch, number)
 
-        return self._ask(("anchoring", run_id, epoch, number), ask)
+        return self.look(("anchoring", run_id, epoch, number), ask)
 
-    def close(self) -> None:
-        """Wait for no answer any more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    def look(self, key: object, ask: Callable[[Look], _T | None]) -> Seen[_T]:
+        """What `ask` finds; one answer for each `key`, which may be attacker-controlled.
 
-    def _ask(self, key: object, ask: Callable[[ChainSnapshot], _T | None]) -> Seen[_T]:
+        Besides what `ask` does, an endpoint is asked at most once in `FRESH_S` which chain it has:
+        for four blocks, its id, and the code of each pinned contract.
+        """
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None and self._clock() - kept[0] < FRESH_S:
@@ -126,10 +136,14 @@ class ChainGlance:
                 self._silent_until = self._clock() + FRESH_S
             return Seen(None, None, "it did not answer in time")
 
-    def _answer(self, key: object, ask: Callable[[ChainSnapshot], object]) -> Seen[object]:
+    def close(self) -> None:
+        """Wait for no answer any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _answer(self, key: object, ask: Callable[[Look], object]) -> Seen[object]:
         try:
-            snapshot = self._final()
-            seen: Seen[object] = Seen(ask(snapshot), snapshot.block)
+            look = self._final()
+            seen: Seen[object] = Seen(ask(look), look.snapshot.block)
         except ProvenanceError as error:
             seen = Seen(None, None, error.what)
         finally:
@@ -144,12 +158,13 @@ class ChainGlance:
                 self._silent_until = 0.0
         return seen
 
-    def _final(self) -> ChainSnapshot:
+    def _final(self) -> Look:
         with self._lock:
-            kept = self._snapshot
+            kept = self._pinned
         if kept is not None and self._clock() - kept[0] < FRESH_S:
             return kept[1]
-        snapshot = final_state(self._state.trust, self._state.reader(), now())
+        reader = self._state.reader()
+        look = Look(final_state(self._state.trust, reader, now()), reader.lookup())
         with self._lock:
-            self._snapshot = (self._clock(), snapshot)
-        return snapshot
+            self._pinned = (self._clock(), look)
+        return look

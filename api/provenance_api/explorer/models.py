@@ -41,6 +41,8 @@ class Head(BaseModel):
     """A signed head, as heads.jsonl has it.
 
     holds: its root is that of the run's first `size` records here. Signatures are not checked here.
+    transaction: the one that committed a head of this number, size and root to the registry, where
+    that was asked and the endpoint told of it.
     """
 
     position: int
@@ -49,6 +51,7 @@ class Head(BaseModel):
     root: str
     digest: str
     holds: bool
+    transaction: str | None = None
 
 
 class Source(BaseModel):
@@ -358,9 +361,17 @@ class Counts(BaseModel):
     datasets: int
 
 
+class ContractLine(BaseModel):
+    """A contract that the trust file pins."""
+
+    name: str
+    address: str
+
+
 class Home(BaseModel):
     """What the front page shows."""
 
     counts: Counts
+    contracts: list[ContractLine]
     runs: list[RunLine]
     releases: list[ReleaseLine]

@@ -1,4 +1,4 @@
-"""Everything that a handle names: an id, a digest, a root, a name or an address."""
+"""Everything that a handle names: an id, digest, root, name, address, key, transaction or block."""
 
 from __future__ import annotations
 
@@ -16,9 +16,15 @@ from provenance.text.shown import shortened
 from provenance_api.db import HeadRow, OpeningRow, RecordRow, ReleaseRow, RunRow
 from provenance_api.explorer.basis import Basis
 from provenance_api.explorer.models import Found, Hit
+from provenance_api.explorer.onchain.finding import (
+    address_hits,
+    hash_hits,
+    key_hits,
+    number_hits,
+)
 from provenance_api.problems import UnknownHandle
 
-MOST_CHARS, MOST_HITS = 512, 50
+MOST_CHARS, MOST_HITS, MOST_DIGITS = 512, 50, 15
 DIGESTS: tuple[str, ...] = (
     "run ids",
     "dataset ids",
@@ -28,8 +34,13 @@ DIGESTS: tuple[str, ...] = (
     "roots of heads",
     "SHA-256 of released files",
     "manifests of releases",
+    "verifying keys",
 )
-ADDRESSES: tuple[str, ...] = ("addresses that sign runs",)
+ADDRESSES: tuple[str, ...] = (
+    "addresses of contracts",
+    "publishers and auditors of the trust file",
+    "addresses that sign runs",
+)
 NAMES: tuple[str, ...] = ("names of releases", "names of releases with version")
 
 
@@ -53,9 +64,12 @@ def search(basis: Basis, query: str) -> Found:
         )
     digest, address = _digest(handle), _address(handle)
     if digest is not None:
-        hits, searched = _twice(basis, digest), DIGESTS
+        hits, searched = _by_digest(basis, digest)
     elif address is not None:
-        hits, searched = _signed(basis, address), ADDRESSES
+        hits, searched = address_hits(basis, address), ADDRESSES
+    elif (number := _number(handle)) is not None:
+        block = number_hits(basis, number)
+        hits, searched = [*_named(basis, handle), *block.hits], (*NAMES, *block.searched)
     else:
         hits, searched = _named(basis, handle), NAMES
     if not hits:
@@ -79,6 +93,21 @@ def _address(handle: str) -> Address | None:
         return Address(HEX_PREFIX + body) if len(body) == 40 else None
     except InputError:
         return None
+
+
+def _number(handle: str) -> int | None:
+    """The number of a block; None for what is longer than one can be."""
+    is_number = handle.isascii() and handle.isdigit() and len(handle) <= MOST_DIGITS
+    return int(handle) if is_number else None
+
+
+def _by_digest(basis: Basis, digest: bytes) -> tuple[list[Hit], tuple[str, ...]]:
+    """What a digest names. The chain is asked only if neither index nor trust file has it."""
+    hits = key_hits(basis, digest) or _twice(basis, digest)
+    if hits:
+        return hits, DIGESTS
+    looked = hash_hits(basis, digest)
+    return looked.hits, (*DIGESTS, *looked.searched)
 
 
 def _twice(basis: Basis, digest: bytes) -> list[Hit]:
@@ -127,18 +156,6 @@ def _record(run_id: bytes, index: int) -> str:
 def _hit(kind: str, what: str, href: str, run_id: bytes | None) -> Hit:
     run = None if run_id is None else to_hex(run_id)
     return Hit(kind=kind, what=shortened(what, 200), href=href, run_id=run)
-
-
-def _signed(basis: Basis, address: Address) -> list[Hit]:
-    query = (
-        select(OpeningRow.run_id)
-        .where(OpeningRow.signer == address)
-        .order_by(OpeningRow.time.desc(), OpeningRow.run_id)
-        .limit(MOST_HITS + 1)
-    )
-    with basis.database.session() as session:
-        found = session.scalars(query).all()
-    return [_hit("publisher", address, f"/runs/{to_hex(run_id)}", run_id) for run_id in found]
 
 
 def _named(basis: Basis, label: str) -> list[Hit]:

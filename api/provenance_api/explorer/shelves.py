@@ -14,6 +14,7 @@ from provenance_api.explorer import cursors
 from provenance_api.explorer.basis import Basis, one, release_line
 from provenance_api.explorer.models import (
     Answered,
+    ContractLine,
     Counts,
     DatasetDetail,
     DatasetLine,
@@ -183,6 +184,7 @@ def home(basis: Basis) -> Home:
         )
     return Home(
         counts=counts,
+        contracts=[ContractLine(name=n, address=a) for n, a in basis.trust.addresses.items()],
         runs=run_page(basis, None, HOME_RUNS).runs,
         releases=release_page(basis, None, HOME_RELEASES).releases,
     )

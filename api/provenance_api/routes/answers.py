@@ -55,7 +55,8 @@ def problems() -> dict[int | str, dict[str, Any]]:
         400: _PROBLEM | {"description": "A malformed id, number, type or cursor."},
         404: _PROBLEM | {"description": "There is no such thing here."},
         500: _PROBLEM | {"description": "The service's database and its evidence disagree."},
-        503: _PROBLEM | {"description": "The database does not answer."},
+        503: _PROBLEM
+        | {"description": "The database does not answer, or the chain, which alone knows."},
     }
 
 

@@ -10,7 +10,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from provenance.errors import UnavailableError
 from provenance_api.explorer.basis import Basis
-from provenance_api.explorer.models import DatasetDetail, Datasets, Found, Home, Releases
+from provenance_api.explorer.models import Datasets, Found, Home, Releases
+from provenance_api.explorer.onchain.revocations import dataset_page as with_chain
+from provenance_api.explorer.onchain.revoked_models import DatasetPage
 from provenance_api.explorer.search import search
 from provenance_api.explorer.shelves import dataset_detail, dataset_page, home, release_page
 from provenance_api.routes.answers import Format, Rows, reply, responses, wants_html
@@ -22,7 +24,8 @@ Handle = Annotated[
     Query(
         alias="q",
         description="Id of a run or dataset, digest of a record, file or manifest, entry, root, "
-        "name[:version], or a publisher's address.",
+        "name[:version], address of a contract or account, id of a key, hash of a transaction, or "
+        "hash or number of a block.",
     ),
 ]
 _REDIRECT = {"description": "A page was wanted, and one thing has the handle: it is there."}
@@ -63,10 +66,10 @@ def explorer_routes(basis: Basis, pages: ExplorerPages) -> APIRouter:
         "/datasets/{dataset_id}",
         operation_id="getDataset",
         summary="A dataset: root, count, depth, and runs that name it. Never its contents",
-        responses=responses(DatasetDetail, "The dataset."),
+        responses=responses(DatasetPage, "The dataset."),
     )
     def get_dataset(request: Request, dataset_id: DatasetText, format_: Format = None) -> Response:
-        value = dataset_detail(basis, dataset_id)
+        value = with_chain(basis, dataset_detail(basis, dataset_id))
         return reply(request, format_, value, lambda: pages.dataset(value))
 
     @router.get(

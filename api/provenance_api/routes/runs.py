@@ -15,9 +15,10 @@ from provenance_api.explorer.models import (
     Proofs,
     RecordDetail,
     Records,
-    RunDetail,
     Runs,
 )
+from provenance_api.explorer.onchain.revocations import run_page as with_chain
+from provenance_api.explorer.onchain.revoked_models import RunPage
 from provenance_api.explorer.proofs import proof_detail, proof_page
 from provenance_api.explorer.records import raw_record, record_detail, record_page
 from provenance_api.explorer.runs import run_detail, run_page
@@ -63,13 +64,13 @@ def run_routes(basis: Basis, pages: ExplorerPages) -> APIRouter:
         "/runs/{run_id}",
         operation_id="getRun",
         summary="A run, as its records tell it",
-        responses=responses(RunDetail, "The run."),
+        responses=responses(RunPage, "The run."),
     )
     def get_run(
         request: Request, background: BackgroundTasks, run_id: RunIdText, format_: Format = None
     ) -> Response:
         background.add_task(basis.catalog.scan.keep_up)
-        value = run_detail(basis, run_id)
+        value = with_chain(basis, run_detail(basis, run_id))
         return reply(request, format_, value, lambda: pages.run(value))
 
     @router.get(

@@ -6,7 +6,6 @@ from typing import Any
 
 from provenance_api.explorer.basis import TYPES
 from provenance_api.explorer.models import (
-    DatasetDetail,
     Datasets,
     Found,
     Heads,
@@ -16,9 +15,9 @@ from provenance_api.explorer.models import (
     RecordDetail,
     Records,
     Releases,
-    RunDetail,
     Runs,
 )
+from provenance_api.explorer.onchain.revoked_models import DatasetPage, RunPage
 from provenance_api.web.log_picture import log_pictures
 from provenance_api.web.page import Pages
 from provenance_api.web.texts import ENGLISH, Texts
@@ -41,7 +40,7 @@ class ExplorerPages:
         """A page of runs."""
         return self._show("runs", value)
 
-    def run(self, value: RunDetail) -> str:
+    def run(self, value: RunPage) -> str:
         """The page of a run."""
         return self._show("run", value, value.run_id, pictures=log_pictures(value, self._texts))
 
@@ -69,7 +68,7 @@ class ExplorerPages:
         """A page of datasets."""
         return self._show("datasets", value)
 
-    def dataset(self, value: DatasetDetail) -> str:
+    def dataset(self, value: DatasetPage) -> str:
         """The page of a dataset."""
         return self._show("dataset", value, value.dataset_id)
 

@@ -11,6 +11,8 @@ _SITE = {
     "nav.run": "Run {run}",
     "nav.datasets": "Datasets",
     "nav.releases": "Releases",
+    "nav.revocations": "Revocations",
+    "nav.keys": "Keys",
     "nav.records": "Records",
     "nav.heads": "Signed heads",
     "nav.proofs": "Proofs",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 _HEADS = {
     "heads.lead": "The lines of heads.jsonl: what the run's key signed, and whether it is the root "
-    "of these records. Signatures were not checked here; a verdict checks them.",
+    "of these records. Signatures were not checked here; a verdict checks them. A line that the "
+    "registry has leads to its transaction.",
     "heads.position": "Line",
     "heads.seq": "Number",
     "heads.size": "Records",
@@ -104,6 +105,10 @@ _SEARCH = {
     "hit.model": "a released file: its verdict",
     "hit.manifest": "a released folder: its verdict",
     "hit.name": "a release: its verdict",
-    "hit.publisher": "a run of this address",
+    "hit.contract": "a contract of the trust file",
+    "hit.account": "an account",
+    "hit.key": "a verifying key",
+    "hit.transaction": "a transaction",
+    "hit.block": "a block",
 }
 SHELVES = _HEADS | _PROOFS | _DATASETS | _RELEASES | _SEARCH

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from provenance.text.shown import visible
+from provenance_api.web.account_texts import ACCOUNTS
+from provenance_api.web.chain_texts import CHAIN
 from provenance_api.web.explorer_texts import EXPLORER
 
 
@@ -70,6 +72,7 @@ _HOME = {
     "home.runs": "Latest runs",
     "home.all_runs": "All runs",
     "home.all_releases": "All releases",
+    "home.contracts": "Contracts on chain",
     "home.counts": "What is here",
     "home.count.runs": "runs",
     "home.count.records": "records",
@@ -248,5 +251,15 @@ _RELEASE = {
 }
 ENGLISH = Texts(
     "en",
-    _SITE | _HOME | _PROBLEM | _VERDICT | _LINEAGE | _TIMELINE | _CLAIMS | _RELEASE | EXPLORER,
+    _SITE
+    | _HOME
+    | _PROBLEM
+    | _VERDICT
+    | _LINEAGE
+    | _TIMELINE
+    | _CLAIMS
+    | _RELEASE
+    | EXPLORER
+    | CHAIN
+    | ACCOUNTS,
 )

@@ -15,6 +15,7 @@ import typer
 
 from provenance.chain.artifact import ARTIFACTS, JUDGE, Addresses
 from provenance.chain.contracts import Reader
+from provenance.chain.lookup.code_match import match
 from provenance.chain.rpc import Rpc
 from provenance.chain.session import connect, load_deployment
 from provenance.errors import UnavailableError
@@ -98,38 +99,6 @@ def _solc(folder: Path) -> Path:
     )
     wrapper.chmod(0o700)
     return wrapper
-
-
-def match(compiled: Mapping[str, Any], deployed: bytes) -> str:
-    """Compare code: `exact_match` with its metadata hash, `match` without it, or `none`.
-
-    Immutable values are not part of the compiled code, so their places count as zero on both sides.
-
-    Args:
-        compiled: the compiler's output for one contract.
-        deployed: its runtime code on chain (attacker-controlled).
-    """
-    runtime = compiled["evm"]["deployedBytecode"]
-    expected, actual = bytearray.fromhex(runtime["object"]), bytearray(deployed)
-    if len(expected) != len(actual):
-        return "none"
-    for places in runtime.get("immutableReferences", {}).values():
-        for place in places:
-            start, end = place["start"], place["start"] + place["length"]
-            expected[start:end] = actual[start:end] = bytes(place["length"])
-    if expected == actual:
-        return "exact_match"
-    return "match" if _without_metadata(expected) == _without_metadata(actual) else "none"
-
-
-def _without_metadata(code: bytes | bytearray) -> bytes:
-    """Code without its CBOR metadata.
-
-    The last two bytes are the metadata's length. Source: Solidity documentation, "Contract
-    Metadata".
-    """
-    length = int.from_bytes(code[-2:], "big") + 2
-    return bytes(code[:-length]) if length < len(code) else bytes(code)
 
 
 def compare(compiled: Mapping[str, Any], rpc: Rpc, addresses: Addresses) -> dict[str, str]:

@@ -27,6 +27,7 @@ from provenance.chain.quorum.compared import (
     REVERTED,
     TAGS,
     canonical,
+    is_pinned,
     question,
     require_read,
     shown,
@@ -193,7 +194,7 @@ class Quorum:
         if method == BLOCK and params[0] in TAGS:
             return self._common_block(params[0])
         answers = self._ask(method, params, self._trusted(), self._most)
-        value = self._agreed(answers, question(method, params))
+        value = self._agreed(answers, question(method, params), accuse=is_pinned(method))
         if value == REVERTED:
             raise RpcError(f"{self.shown} {method}", {"message": REVERTED})
         return value

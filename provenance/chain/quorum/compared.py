@@ -13,13 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from provenance.chain.answers import block_hash_of, bytes_of, hostile, number_of
+from provenance.chain.lookup.forms import LOOKUPS
 from provenance.errors import InternalError, UnavailableError
 from provenance.ids import to_hex
 
-BLOCK, CALL = "eth_getBlockByNumber", "eth_call"
+BLOCK, CALL, LOGS = "eth_getBlockByNumber", "eth_call", "eth_getLogs"
 TAGS = ("latest", "finalized")
 REVERTED = "execution reverted"
 """Stands for the answer of a `CALL` that the contract refused."""
+_BLOCK = {"number", "hash", "timestamp"}
 _SHOWN_BYTES = 32  # of an answer; of a longer one only its beginning and its digest are told
 
 
@@ -44,7 +46,13 @@ _READS: Mapping[str, Callable[[Any], Any]] = {
     BLOCK: _block,
     "eth_getCode": _data,
     CALL: _data,
+    **LOOKUPS,
 }
+
+
+def is_pinned(method: str) -> bool:
+    """Whether honest endpoints cannot differ: not in what one that is behind does not have yet."""
+    return method not in LOOKUPS
 
 
 def require_read(method: str) -> None:
@@ -71,6 +79,9 @@ def canonical(method: str, value: Any, where: str) -> Any:
 
 def shown(value: Any) -> str:
     """A canonical answer in a few words; answers that differ are shown differently."""
+    if isinstance(value, dict | list) and (not isinstance(value, dict) or set(value) != _BLOCK):
+        digest = hashlib.sha256(repr(value).encode()).hexdigest()[:16]
+        return f"an answer of SHA-256 {digest}.." if value else "that it knows none"
     if isinstance(value, dict):
         return f"block {int(value['number'], 16)} {value['hash']} of time {value['timestamp']}"
     if value == REVERTED:
@@ -86,5 +97,7 @@ def question(method: str, params: Sequence[Any]) -> str:
     """What is asked, for people: the method, and the contract and function or block it is about."""
     first = params[0] if params else None
     if isinstance(first, dict):
+        if method == LOGS:
+            return f"{method} {first.get('address')} {first.get('blockHash') or 'of all blocks'}"
         return f"{method} {first.get('to')} {str(first.get('data'))[:10]}"
     return method if first is None else f"{method} {first}"

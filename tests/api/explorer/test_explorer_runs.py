@@ -78,7 +78,9 @@ def test_a_run_is_compared_with_the_chain(client: TestClient, honest: Run) -> No
         "seed_drawn": True,
     }
     page = page_of(client, at(honest))
-    assert f"of {chain['size']} records, committed in block {chain['committed_block']}" in page
+    block = chain["committed_block"]
+    link = f'<a href="/block/{block}">{block}</a>'
+    assert f"of {chain['size']} records, committed in block {link}" in page
     assert "Its signature was not checked here" in page
 
 

@@ -176,7 +176,10 @@ def handles(run: Run, lab: Lab) -> dict[str, str]:
         str(run.model): verdict,
         release.fields["manifest"]: verdict,
         "model": "/verify/model",
-        lab.session().address: at(run),
+        lab.session().address: f"/address/{lab.session().address}",
+        lab.session().address[2:].upper(): f"/address/{lab.session().address}",
+        lab.trust.addresses["models"]: f"/address/{lab.trust.addresses['models']}",
+        lab.trust.keys[0].vk_id: f"/keys/{lab.trust.keys[0].vk_id}",
         str(run.data.dataset.root.hex0x): at(run),
     }
 

@@ -8,6 +8,7 @@ of the database. The requests go over the application's own table of routes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from fastapi.testclient import TestClient
 from starlette.routing import Mount, Route
 
 from provenance.artifacts.manifest import manifest_of
+from provenance.chain.lookup.forms import Log
 from provenance.ids import to_hex
 from tests.api.tenants.conftest import ACME, BOLT, Statements, World
 from tests.support.spine import Run
@@ -49,6 +51,16 @@ def pages_of_run(path: str, *after: str) -> Callable[[Run], list[Ask]]:
         return [(at, {}), (at, {"format": "html"}), *((at, {"after": each}) for each in after)]
 
     return asks
+
+
+def head_of(run: Run) -> Log:
+    """The event of the run's first head, which is on chain for everybody to see."""
+    lookup = run.lab.reader().lookup()
+    return lookup.events("registry", ["HeadCommitted"], lookup.newest(), run.run_id)[0]
+
+
+def both(path: str) -> list[Ask]:
+    return [(path, {}), (path, {"format": "html"})]
 
 
 def plain(path: str) -> Callable[[Run], list[Ask]]:
@@ -88,6 +100,12 @@ RULES: dict[str, Callable[[Run], list[Ask]]] = {
         ("/releases", {"after": f"{to_hex(run.run_id)}.0"}),
     ],
     "/search": lambda run: [("/search", {"q": each}) for each in handles(run)],
+    "/tx/{tx_hash}": lambda run: both(f"/tx/{to_hex(head_of(run).tx_hash)}"),
+    "/block/{block}": lambda run: both(f"/block/{head_of(run).block_number}"),
+    "/address/{address}": lambda run: both(f"/address/{run.records()[0].fields['signer']}"),
+    "/keys": lambda _: both("/keys"),
+    "/keys/{vk_id}": lambda run: both(f"/keys/{run.lab.deployment.key('epoch').vk_id}"),
+    "/revocations": lambda _: both("/revocations"),
     "/healthz": plain("/healthz"),
     "/version": plain("/version"),
     "/.well-known/provenance-trust.yaml": plain("/.well-known/provenance-trust.yaml"),
@@ -102,6 +120,8 @@ UNCHANGED = {
     "/static",
     "/healthz",  # it counts what everybody sees
     "/releases",  # the run has none
+    "/keys",
+    "/revocations",  # the run has none
 }
 
 
@@ -178,6 +198,22 @@ def test_its_own_tenant_sees_it(world: World, bare: World, unreleased: Run) -> N
         if left != right:
             differ.add(route)
     assert differ == set(RULES) - UNCHANGED
+
+
+def test_a_revocation_does_not_tell_whose_folder_is_here(
+    make_world: Callable[..., World], revoked: Run, hostile: Run, tmp_path: Path
+) -> None:
+    """The attack: ask which of the revoked runs this service has a folder of."""
+    kept = revoked.copy(tmp_path / "kept")
+    kept.rewrite(lambda records: [r for r in records if r.type != "release"])
+    there, bare = make_world(acme=[kept], bolt=[hostile]), make_world(bolt=[hostile])
+    account = f"/address/{kept.records()[0].fields['signer']}"
+    for ask in (*both("/revocations"), *both(account)):
+        for tenant in (None, BOLT):
+            left = answer(there.client, "GET", ask, there.headers(tenant))
+            assert left == answer(bare.client, "GET", ask, bare.headers(tenant)), (tenant, ask)
+        left = answer(there.client, "GET", ask, there.headers(ACME))
+        assert left != answer(bare.client, "GET", ask, bare.headers(ACME)), ask
 
 
 def test_a_verdict_that_its_tenant_saw_is_not_served_to_others(

@@ -283,7 +283,7 @@ def test_endpoints_are_asked_at_once(stack: ExitStack, honest: Run) -> None:
 def test_only_what_can_be_compared_is_asked(stack: ExitStack, honest: Run) -> None:
     quorum = quorum_of(urls_of(stack, honest.lab, honestly, honestly), 2)
     with pytest.raises(InternalError, match="cannot be compared"):
-        quorum.request("eth_getLogs", [{}])
+        quorum.request("eth_getBalance", [40 * "0", "latest"])
 
 
 @pytest.mark.parametrize("needed", [0, 1, 3])
