@@ -1,6 +1,6 @@
 """The chain, for pages: asked through the pinned reader, each thing once in a while, in time.
 
-A page must not hang because an endpoint does. So questions are asked in threads of their own; after
+A page must not hang because an endpoint does. So questions are asked in a thread of their own; after
 `patience_s` a page says that the chain did not answer, and for a while no page waits for it.
 """
 
@@ -32,7 +32,7 @@ from provenance_api.state import AppState
 FRESH_S = 5.0
 """Seconds for which an answer, and the final block, are taken again; and for which nobody waits
 for an endpoint that was silent."""
-KEPT, WAITING, WORKERS = 1024, 32, 2
+KEPT, WAITING = 1024, 32
 
 _T = TypeVar("_T")
 
@@ -81,7 +81,8 @@ class ChainGlance:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._state, self._patience_s, self._clock = state, patience_s, clock
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="glance")
+        # One thread: several endpoints that are asked as one answer one thread at a time.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="glance")
         self._lock = threading.Lock()
         self._kept: OrderedDict[object, tuple[float, Seen[object]]] = OrderedDict()
         self._running: dict[object, Future[Seen[object]]] = {}

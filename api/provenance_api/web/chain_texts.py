@@ -82,7 +82,7 @@ _SHARED = {
     "chain.role.publisher": "publisher {name} of the trust file",
     "chain.role.auditor": "auditor {name} of the trust file",
     "chain.stranger": "the trust file does not name this address",
-    "chain.signs_here": "signs {count} runs here, as their first records say",
+    "chain.signs_here": "runs here that it signs, as their first records say: {count}",
     "chain.signs_none": "no run here says that it signs it",
     "chain.items": "a list of {count}",
     "chain.inside": "not shown",
