@@ -1,7 +1,7 @@
 """The chain, for pages: asked through the pinned reader, each thing once in a while, in time.
 
-A page must not hang because an endpoint does. So questions are asked in a thread of their own; after
-`patience_s` a page says that the chain did not answer, and for a while no page waits for it.
+A page must not hang because an endpoint does. So a thread of its own asks; when `patience_s` are
+over, a page says that the chain did not answer, and for a while no page waits for it.
 """
 
 from __future__ import annotations
