@@ -225,6 +225,25 @@ def test_many_verifiers_share_a_folder(lab: Lab) -> None:
     assert len(list(lab.folder.iterdir())) == 60
 
 
+def test_an_entry_that_is_replaced_while_it_is_read_counts(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The race of two verifiers that compute the same."""
+    memo, original = lab.open(), os.fdopen
+    memo.put(DOUBLE, INPUTS, VALUE)
+
+    def replaced(fd: int, mode: str) -> Any:
+        if mode == "rb":
+            monkeypatch.setattr(os, "fdopen", original)
+            memo.put(DOUBLE, INPUTS, VALUE)
+        return original(fd, mode)
+
+    monkeypatch.setattr(os, "fdopen", replaced)
+    found = memo.get(DOUBLE, INPUTS)
+    assert found is not None
+    assert (found.value, lab.said) == (VALUE, [])
+
+
 def test_a_disk_that_refuses_ends_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     lab = Lab(tmp_path / "file" / "memo")
