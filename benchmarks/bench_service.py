@@ -179,7 +179,7 @@ def _synthetic(root: Path, records: int, heads: int) -> RunFolder:
 
 def _trust() -> Trust:
     contracts = {name: Contract(NO_ADDRESS, to_hex(bytes(32))) for name in CONTRACTS}
-    return Trust("local", 1, to_hex(bytes(32)), contracts, 0, (), (), sha256(b""))
+    return Trust("local", 1, to_hex(bytes(32)), None, contracts, (), (), sha256(b""))
 
 
 def _no_chain() -> NoReturn:
