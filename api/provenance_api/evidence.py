@@ -63,7 +63,9 @@ def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
     """Files in a folder (attacker-controlled), however deep: no function calls itself."""
     waiting = [str(folder)]
     while waiting:
-        for entry in _entries(waiting.pop()):
+        for entry in entries_of(waiting.pop()):
+            if entry.name in _PRIVATE:
+                continue
             with suppress(OSError):  # what vanished meanwhile counts as not there
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
@@ -72,10 +74,14 @@ def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
                     yield entry.path, stat.st_size, stat.st_mtime_ns
 
 
-def _entries(folder: str) -> list[os.DirEntry[str]]:
+def entries_of(folder: str | Path) -> list[os.DirEntry[str]]:
+    """What is in a folder (attacker-controlled), by name; nothing if it cannot be listed.
+
+    A folder that vanished counts as empty, so its stamp differs from before.
+    """
     with suppress(OSError), os.scandir(folder) as entries:
-        return sorted((e for e in entries if e.name not in _PRIVATE), key=lambda e: e.name)
-    return []  # a folder that vanished counts as empty, so its stamp differs from before
+        return sorted(entries, key=lambda entry: entry.name)
+    return []
 
 
 class StampedSource:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from provenance.errors import InputError, UnavailableError
 from provenance.layout import RunFolder
 from provenance.verify.sources import evidence
+from provenance_api.evidence import entries_of
 
 DEPTH = 2
 """Levels of folders below a tenant's in which its run folders lie, as `FolderSource` has it."""
@@ -42,7 +42,7 @@ def _places(folder: Path, depth: int) -> Iterator[Path]:
     is_run = _looks_like_run(folder)
     if is_run:
         yield folder
-    for entry in _entries(folder) if depth else ():
+    for entry in entries_of(folder) if depth else ():
         if entry.is_symlink():
             if not is_run:  # a link in a run folder is that folder's fault
                 yield Path(entry.path)
@@ -53,12 +53,6 @@ def _places(folder: Path, depth: int) -> Iterator[Path]:
 def _looks_like_run(folder: Path) -> bool:
     run = RunFolder(folder)
     return run.evidence.is_symlink() or os.path.lexists(run.journal)
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    with suppress(OSError), os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
-    return []
 
 
 def require_apart(folder: RunFolder, root: Path) -> None:
@@ -87,12 +81,12 @@ def require_no_links(folder: RunFolder) -> None:
     Raises:
         InputError: it does.
     """
-    for entry in _entries(folder.root):
+    for entry in entries_of(folder.root):
         if entry.is_symlink():
             raise _linked(entry.path)
     waiting = [folder.evidence, folder.merged, folder.adapter]
     while waiting:
-        for entry in _entries(waiting.pop()):
+        for entry in entries_of(waiting.pop()):
             if entry.is_symlink():
                 raise _linked(entry.path)
             if entry.is_dir(follow_symlinks=False):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import unescape
 from typing import Any
@@ -15,55 +14,23 @@ from fastapi.testclient import TestClient
 
 from provenance.chain.abi import keccak
 from provenance.chain.artifact import ARTIFACTS
-from provenance.chain.contracts import Reader
 from provenance.chain.lookup import ChainLookup
-from provenance.chain.rpc import Rpc
 from provenance.errors import UnavailableError
 from provenance.ids import to_hex
 from provenance.judgement.trust import Trust
 from provenance.statements import kind_named
+from tests.api.explorer.conftest import Altered
 from tests.api.explorer.test_explorer_chain import HOSTILE_RESULTS, SHARED
 from tests.support.chain import Lab
-from tests.support.processes.rpc_proxy import altering_proxy
 from tests.support.service import HTML, REASON, ClientFactory, page_of
 from tests.support.spine import Run
 
 ODD = ("x", "0x", "0x12", 65 * "0", "0x" + 40 * "g", "0x" + 64 * "g", "%00", "%F0%9F%92%A9", "-1")
-Alter = Callable[[dict[str, Any], Any], Any]
-Altered = Callable[[Alter, Run], TestClient]
 
 
 @pytest.fixture
 def kind() -> str:
     return "sqlite"
-
-
-@pytest.fixture
-def lookup(lab: Lab) -> ChainLookup:
-    return lab.reader().lookup()
-
-
-@pytest.fixture
-def altered(make_client: ClientFactory, lab: Lab) -> Iterator[Altered]:
-    """Clients of a service whose endpoint gives other results: `alter(call, result)`."""
-    opened = []
-
-    def make(alter: Alter, run: Run) -> TestClient:
-        def answer(call: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-            if "result" in given:
-                given["result"] = alter(call, given["result"])
-            return given
-
-        proxy = altering_proxy(lab.chain.rpc().url, answer)
-        url = proxy.__enter__()
-        opened.append(proxy)
-        trust = lab.trust
-        reader = lambda: Reader(Rpc(url), trust.addresses, trust.confirmations)  # noqa: E731
-        return make_client(run.folder.root, reader=reader)
-
-    yield make
-    for proxy in opened:
-        proxy.__exit__(None, None, None)
 
 
 @pytest.mark.parametrize("name", ARTIFACTS)

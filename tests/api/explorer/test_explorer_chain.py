@@ -6,7 +6,6 @@ import copy
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
 from html import unescape
 from typing import Any
 
@@ -15,23 +14,19 @@ from fastapi.testclient import TestClient
 
 from provenance.chain.abi import Abi
 from provenance.chain.artifact import ARTIFACTS, artifact
-from provenance.chain.contracts import Reader
 from provenance.chain.lookup import ChainLookup
 from provenance.chain.lookup.forms import Log
-from provenance.chain.rpc import Rpc
 from provenance.errors import UnavailableError
 from provenance.ids import to_hex
 from provenance_api.web.texts import ENGLISH
+from tests.api.explorer.conftest import Altered
 from tests.support.chain import Lab
-from tests.support.processes.rpc_proxy import altering_proxy
 from tests.support.service import HOSTILE, ClientFactory, page_of
 from tests.support.spine import Run
 
 ODD = ("x", "-1", "1.5", "0x", "0x12", 65 * "0", "0x" + 64 * "g", "%00", "%F0%9F%92%A9", 17 * "9")
 SHARED = 4 + 1 + len(ARTIFACTS)
 """Questions that say which chain and code answers, and which block is final; asked now and then."""
-Alter = Callable[[dict[str, Any], Any], Any]
-Altered = Callable[[Alter], TestClient]
 
 
 @pytest.fixture
@@ -41,40 +36,10 @@ def kind() -> str:
 
 
 @pytest.fixture
-def lookup(lab: Lab) -> ChainLookup:
-    return lab.reader().lookup()
-
-
-@pytest.fixture
 def commit(lab: Lab, lookup: ChainLookup, honest: Run) -> Log:
     """The event of the run's first head."""
     newest = lookup.newest()
     return lookup.events("registry", ["HeadCommitted"], newest, honest.run_id)[0]
-
-
-@pytest.fixture
-def altered(make_client: ClientFactory, lab: Lab, honest: Run) -> Iterator[Altered]:
-    """Clients of a service whose endpoint gives other results: `alter(call, result)`."""
-    opened = []
-
-    def make(alter: Alter) -> TestClient:
-        def answer(call: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-            if "result" in given:
-                given["result"] = alter(call, given["result"])
-            return given
-
-        proxy = altering_proxy(lab.chain.rpc().url, answer)
-        url = proxy.__enter__()
-        opened.append(proxy)
-        trust = lab.trust
-        return make_client(
-            honest.folder.root,
-            reader=lambda: Reader(Rpc(url), trust.addresses, trust.confirmations),
-        )
-
-    yield make
-    for proxy in opened:
-        proxy.__exit__(None, None, None)
 
 
 def test_a_transaction_says_what_it_did(client: TestClient, honest: Run, commit: Log) -> None:
@@ -201,14 +166,16 @@ def test_a_chain_that_does_not_answer_is_said(
     assert "did not answer in time" in answer.json()["detail"]
 
 
-def test_a_page_asks_a_bounded_number_of_questions(altered: Altered, commit: Log) -> None:
+def test_a_page_asks_a_bounded_number_of_questions(
+    altered: Altered, honest: Run, commit: Log
+) -> None:
     asked: list[str] = []
 
     def count(call: dict[str, Any], result: Any) -> Any:
         asked.append(call["method"])
         return result
 
-    client = altered(count)
+    client = altered(count, honest)
     client.get(f"/tx/{to_hex(commit.tx_hash)}")
     assert len(asked) <= SHARED + 3, asked
     for name in (commit.block_number - 1, commit.block_number):
@@ -217,19 +184,21 @@ def test_a_page_asks_a_bounded_number_of_questions(altered: Altered, commit: Log
         assert len(asked) - before <= SHARED + 4, asked[before:]
 
 
-def test_a_refused_transaction_is_not_told_as_done(altered: Altered, commit: Log) -> None:
+def test_a_refused_transaction_is_not_told_as_done(
+    altered: Altered, honest: Run, commit: Log
+) -> None:
     def refuse(call: dict[str, Any], result: Any) -> Any:
         if call["method"] == "eth_getTransactionReceipt":
             return {**result, "status": "0x0", "logs": []}
         return result
 
-    client = altered(refuse)
+    client = altered(refuse, honest)
     page = page_of(client, f"/tx/{to_hex(commit.tx_hash)}")
     assert "It was refused. It would have done this: it commits head 1" in page
     assert client.get(f"/tx/{to_hex(commit.tx_hash)}").json()["status"] == "reverted"
 
 
-def test_a_block_that_was_replaced_is_called_so(altered: Altered, commit: Log) -> None:
+def test_a_block_that_was_replaced_is_called_so(altered: Altered, honest: Run, commit: Log) -> None:
     """The attack: an endpoint shows a transaction in a block that the chain no longer has."""
 
     def move(call: dict[str, Any], result: Any) -> Any:
@@ -237,13 +206,13 @@ def test_a_block_that_was_replaced_is_called_so(altered: Altered, commit: Log) -
             return {**result, "blockHash": "0x" + 64 * "1"}
         return result
 
-    found = altered(move).get(f"/tx/{to_hex(commit.tx_hash)}").json()
+    found = altered(move, honest).get(f"/tx/{to_hex(commit.tx_hash)}").json()
     assert found["block"]["standing"] == "replaced"
 
 
 @pytest.mark.parametrize("method", ["eth_getTransactionByHash", "eth_getTransactionReceipt"])
 def test_an_answer_about_another_transaction_is_refused(
-    altered: Altered, commit: Log, method: str
+    altered: Altered, honest: Run, commit: Log, method: str
 ) -> None:
     """The attack: the endpoint answers with a transaction that was not asked for."""
 
@@ -253,11 +222,11 @@ def test_an_answer_about_another_transaction_is_refused(
             return {**result, name: "0x" + 64 * "2"}
         return result
 
-    answer = altered(swap).get(f"/tx/{to_hex(commit.tx_hash)}")
+    answer = altered(swap, honest).get(f"/tx/{to_hex(commit.tx_hash)}")
     assert (answer.status_code, "something else" in answer.json()["detail"]) == (503, True)
 
 
-def test_events_of_another_contract_are_refused(altered: Altered, commit: Log) -> None:
+def test_events_of_another_contract_are_refused(altered: Altered, honest: Run, commit: Log) -> None:
     """The attack: the endpoint tells of events that no pinned contract emitted."""
 
     def plant(call: dict[str, Any], result: Any) -> Any:
@@ -266,7 +235,7 @@ def test_events_of_another_contract_are_refused(altered: Altered, commit: Log) -
             return [*result, {**planted, "address": "0x" + 40 * "3"}]
         return result
 
-    assert altered(plant).get(f"/block/{commit.block_number}").status_code == 503
+    assert altered(plant, honest).get(f"/block/{commit.block_number}").status_code == 503
 
 
 HOSTILE_RESULTS = (None, [], {}, "0x", 7, HOSTILE, [None], {"hash": HOSTILE}, {"blockHash": "0x1"})
@@ -282,7 +251,7 @@ LOOKUPS = (
 
 @pytest.mark.parametrize("result", HOSTILE_RESULTS, ids=repr)
 def test_no_answer_of_an_endpoint_breaks_a_page(
-    altered: Altered, commit: Log, result: object
+    altered: Altered, honest: Run, commit: Log, result: object
 ) -> None:
     """The attack: every form of an answer to each question that these pages ask."""
     for method in LOOKUPS:
@@ -290,7 +259,7 @@ def test_no_answer_of_an_endpoint_breaks_a_page(
         def lie(call: dict[str, Any], given: Any, method: str = method) -> Any:
             return result if call["method"] == method else given
 
-        client = altered(lie)
+        client = altered(lie, honest)
         for path in (f"/tx/{to_hex(commit.tx_hash)}", f"/block/{commit.block_number}"):
             answer = client.get(path, headers={"accept": "text/html"})
             assert answer.status_code in (200, 404, 503), (method, path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -111,7 +111,7 @@ def test_an_endpoint_that_tells_of_too_many_events_is_not_believed() -> None:
         "logIndex": "0x0",
     }
     for count, is_believed in ((MOST_TOLD, True), (MOST_TOLD + 1, False)):
-        lookup = ChainLookup(Telling(count * [log]), {"registry": registry})  # type: ignore[arg-type]
+        lookup = ChainLookup(cast("Rpc", Telling(count * [log])), {"registry": registry})
         if is_believed:
             assert len(lookup.events_in(bytes(32))) == count
             continue
