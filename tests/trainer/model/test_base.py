@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provenance.errors import InputError
+from provenance.errors import InputError, UnavailableError
 from provenance_trainer.formats.gguf import export_gguf
 from provenance_trainer.formats.q8_0 import compare_gguf
 from provenance_trainer.model import base as base_module
@@ -50,6 +50,35 @@ def test_a_model_that_fails_half_way_leaves_nothing(
 
     monkeypatch.setattr(base_module, "make_tiny", fail)
     with pytest.raises(InputError):
+        load_base("tiny", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_that_make_one_model_at_a_time_both_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, others = base_module.make_tiny, []
+
+    def overtaken(folder: Path) -> None:
+        """While one process makes the model, another one does the same and is done first."""
+        monkeypatch.setattr(base_module, "make_tiny", make)
+        others.append(load_base("tiny", tmp_path))
+        make(folder)
+
+    monkeypatch.setattr(base_module, "make_tiny", overtaken)
+    mine = load_base("tiny", tmp_path)
+    assert [mine] == others
+    assert [path.name for path in tmp_path.iterdir()] == [mine.dir.name]
+
+
+def test_a_disk_that_refuses_is_not_taken_for_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(base_module, "make_tiny", refuse)
+    with pytest.raises(UnavailableError, match="cannot write output folder"):
         load_base("tiny", tmp_path)
     assert list(tmp_path.iterdir()) == []
 

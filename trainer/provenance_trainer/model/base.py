@@ -24,7 +24,7 @@ from provenance.progress import Say, silent
 from provenance_trainer.model.conversion import Source, convert, dtype_of, needs_conversion
 from provenance_trainer.model.embedded import TINY_SEED, decode_gguf, make_tiny
 from provenance_trainer.model.hub import hub_model, is_hub_id
-from provenance_trainer.model.weights import Weights, atomic_dir
+from provenance_trainer.model.weights import Weights, made_once
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,13 @@ def locate_base(name: str, cache_dir: Path) -> OwnPath:
 def _plain(folder: OwnPath, listing: Listing, cache_dir: Path) -> Path:
     """The folder without links, hidden files, training state and weights of other formats."""
     target = cache_dir / f"plain-{_cache_name(folder)}"
-    if not target.is_dir():
-        with atomic_dir(target) as copy:
-            for part in (listing.bound, listing.weights, listing.indices, listing.for_people):
-                for name, path in part.items():
-                    _copy(path.resolve(), copy / name)
-    return target
+
+    def fill(copy: Path) -> None:
+        for part in (listing.bound, listing.weights, listing.indices, listing.for_people):
+            for name, path in part.items():
+                _copy(path.resolve(), copy / name)
+
+    return made_once(target, fill)
 
 
 def _converted(folder: OwnPath, source: Source, cache_dir: Path, say: Say) -> Path:
@@ -124,13 +125,15 @@ def _converted(folder: OwnPath, source: Source, cache_dir: Path, say: Say) -> Pa
         say(f"base {folder.name} is {source.dtype}: its bfloat16 form is {target}")
         return target
     say(f"converting base {folder.name} from {source.dtype} to bfloat16, once")
-    with atomic_dir(target) as copy:
+
+    def fill(copy: Path) -> None:
         rounding = convert(folder, copy)
-    say(
-        f"{rounding.changed} of {rounding.values} values changed, each to the nearest bfloat16; "
-        f"the run is about {target}"
-    )
-    return target
+        say(
+            f"{rounding.changed} of {rounding.values} values changed, each to the nearest "
+            f"bfloat16; the run is about {target}"
+        )
+
+    return made_once(target, fill)
 
 
 def _cache_name(folder: OwnPath) -> str:
@@ -169,15 +172,8 @@ def _find_smollm2_gguf() -> Path:
 def _smollm2(cache_dir: Path) -> Path:
     file = _find_smollm2_gguf()
     target = cache_dir / f"smollm2-{hash_file(file).hex()[:16]}"
-    if not target.is_dir():
-        with atomic_dir(target) as folder:
-            decode_gguf(file, folder)
-    return target
+    return made_once(target, lambda folder: decode_gguf(file, folder))
 
 
 def _tiny(cache_dir: Path) -> Path:
-    target = cache_dir / f"tiny-{TINY_SEED}"
-    if not target.is_dir():
-        with atomic_dir(target) as folder:
-            make_tiny(folder)
-    return target
+    return made_once(cache_dir / f"tiny-{TINY_SEED}", make_tiny)

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from provenance.causes import near
 from provenance.errors import AuthError, InputError, ProvenanceError, UnavailableError
-from provenance_trainer.model.weights import atomic_dir
+from provenance_trainer.model.weights import made_once
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?")
 _FILES = ("*.json", "*.safetensors", "*.model", "*.jinja", "*.txt")
@@ -53,14 +53,12 @@ def hub_model(name: str, cache_dir: Path) -> Path:
             _refuse_offline(name)
         return found
     try:
-        with atomic_dir(target) as folder:
-            _download(name, folder)
+        return made_once(target, lambda folder: _download(name, folder))
     except UnavailableError:
         found = _in_hub_cache(name)
         if found is None:
             raise
         return found
-    return target
 
 
 def _in_hub_cache(name: str) -> Path | None:

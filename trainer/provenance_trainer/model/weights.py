@@ -13,7 +13,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -250,6 +250,25 @@ def atomic_dir(target: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # does nothing after the rename
+
+
+def made_once(target: Path, make: Callable[[Path], None]) -> Path:
+    """`target`, which `make` fills if it is not there: an entry of a cache that processes share.
+
+    Two that make it at a time both succeed: the first one's folder stays, the other's is removed.
+
+    Raises:
+        UnavailableError: the disk refused, and nobody else made it.
+    """
+    if target.is_dir():
+        return target
+    try:
+        with atomic_dir(target) as folder:
+            make(folder)
+    except (Conflict, UnavailableError):
+        if not target.is_dir():
+            raise
+    return target
 
 
 @contextmanager
