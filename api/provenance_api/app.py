@@ -18,6 +18,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from provenance.errors import ProvenanceError, UnavailableError
+from provenance.ids import RunId
+from provenance.judgement.facts import RunFacts
 from provenance.text.shown import quoted
 from provenance_api.catalog import Catalog
 from provenance_api.explorer.basis import Basis
@@ -29,13 +31,15 @@ from provenance_api.problems import MEDIA_TYPE, Problem, http_problem, problem_o
 from provenance_api.resolve import Resolver
 from provenance_api.routes.explorer import explorer_routes
 from provenance_api.routes.onchain import chain_routes
+from provenance_api.routes.push import push_routes
 from provenance_api.routes.runs import run_routes
 from provenance_api.routes.service import service_routes
 from provenance_api.routes.verify import verify_routes
 from provenance_api.state import AppState
-from provenance_api.tenants.gate import TenantGate
+from provenance_api.tenants.gate import CHALLENGE, TenantGate
+from provenance_api.tenants.inbox import Inbox
 from provenance_api.tenants.scan import Scan
-from provenance_api.tenants.tokens import Tokens
+from provenance_api.tenants.tokens import BadToken, Tokens
 from provenance_api.web.explorer import ExplorerPages
 from provenance_api.web.onchain import ChainPages
 from provenance_api.web.page import STATIC, Pages
@@ -72,19 +76,32 @@ def create_app(state: AppState) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    send = _sender(pages)
-    tokens = Tokens(state.database) if state.visitor is None else None
-    app.add_middleware(TenantGate, tokens=tokens, refuse=lambda r, e: send(r, _logged(r, e)))
+    send, tokens = _sender(pages), Tokens(state.database)
+    several = tokens if state.visitor is None else None
+    app.add_middleware(TenantGate, tokens=several, refuse=lambda r, e: send(r, _logged(r, e)))
     app.add_middleware(SecurityHeaders)
     _add_problems(app, send)
     app.include_router(verify_routes(Resolver(catalog, judge, state.limits.id_chars), pages))
     app.include_router(run_routes(basis, ExplorerPages(pages)))
     app.include_router(explorer_routes(basis, ExplorerPages(pages)))
     app.include_router(chain_routes(basis, ChainPages(pages)))
+    app.include_router(push_routes(_inbox(state, glance), tokens, scan, state.served))
     app.include_router(service_routes(state, catalog))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     return app
+
+
+def _inbox(state: AppState, glance: ChainGlance) -> Inbox | None:
+    def registered(run_id: RunId) -> RunFacts | None:
+        seen = glance.run(run_id)
+        if seen.block is None:
+            raise UnavailableError(f"the chain is not asked: {seen.problem}", hint="try again")
+        return None if seen.value is None else seen.value.run
+
+    if state.inbox is None:
+        return None
+    return Inbox(state.inbox, registered, state.limits.inbox_bytes)
 
 
 def _sender(pages: Pages) -> Sender:
@@ -110,7 +127,10 @@ def _logged(request: Request, error: ProvenanceError) -> Problem:
 def _add_problems(app: FastAPI, send: Sender) -> None:
     @app.exception_handler(ProvenanceError)
     async def on_error(request: Request, error: ProvenanceError) -> Response:
-        return send(request, _logged(request, error))
+        response = send(request, _logged(request, error))
+        if isinstance(error, BadToken):
+            response.headers["WWW-Authenticate"] = CHALLENGE
+        return response
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> Response:

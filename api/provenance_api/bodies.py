@@ -12,14 +12,17 @@ BODY_S = 10.0
 """Seconds until a request must be whole."""
 
 
-async def read_body(request: Request, most: int) -> bytes:
+async def read_body(request: Request, most: int, more_s: float = 0.0) -> bytes:
     """The request's body, of at most so many bytes.
+
+    Args:
+        more_s: seconds beyond `BODY_S` that a long body may take.
 
     Raises:
         HTTPException: 413 if it is larger, 408 if it is not whole in time.
     """
     try:
-        return await asyncio.wait_for(_read(request, most), BODY_S)
+        return await asyncio.wait_for(_read(request, most), BODY_S + more_s)
     except TimeoutError as error:
         raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, "request is not whole") from error
 

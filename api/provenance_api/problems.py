@@ -26,7 +26,10 @@ from provenance.errors import (
     UnavailableError,
     VerificationError,
 )
+from provenance.push.copy import OffsetConflict
 from provenance_api.db.engine import RefusedValue, WrittenMeanwhile
+from provenance_api.tenants.inbox import InboxFull
+from provenance_api.tenants.tokens import MayNotPush
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:provenance:problem:"
@@ -40,6 +43,8 @@ STATUS: dict[type[ProvenanceError], HTTPStatus] = {
     WrittenMeanwhile: HTTPStatus.SERVICE_UNAVAILABLE,
     NotFound: HTTPStatus.NOT_FOUND,
     AuthError: HTTPStatus.UNAUTHORIZED,
+    MayNotPush: HTTPStatus.FORBIDDEN,
+    InboxFull: HTTPStatus.INSUFFICIENT_STORAGE,
     Conflict: HTTPStatus.CONFLICT,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     RejectedError: HTTPStatus.BAD_GATEWAY,
@@ -132,6 +137,8 @@ def problem_of(error: ProvenanceError) -> Problem:
         members["searched"] = list(error.searched)
     if isinstance(error, AmbiguousModel):
         members["matches"] = [dict(m) for m in error.matches]
+    if isinstance(error, OffsetConflict):
+        members["received"] = error.received.size
     return Problem(status.value, error.code, status.phrase, error.what, members)
 
 

@@ -36,6 +36,7 @@ class Limits:
     reindex_s: Least seconds between two scans of the evidence folders.
     workers: Verifications that run at a time.
     queue: Verifications that may run or wait. Beyond them the answer is 503.
+    inbox_bytes: What the pushed runs of one tenant may take.
     """
 
     id_chars: int = MOST_NAME
@@ -44,6 +45,7 @@ class Limits:
     reindex_s: float = 2.0
     workers: int = 2
     queue: int = 64
+    inbox_bytes: int = 64 << 30
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class AppState:
     folders: Evidence of the tenant `default`.
     others: Evidence of named tenants. With any, requests show by a token for whom they act, and
         without one see what was released; with none, everybody acts for `default`.
+    inbox: Folder of what tenants push, with one in it for each; None for a service that takes none.
     trust_bytes: The trust file as the operator wrote it.
     reader, prover: Called for each verification, so that a part that was down is found again.
         Either may raise UnavailableError.
@@ -67,16 +70,29 @@ class AppState:
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
     others: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    inbox: Path | None = None
     shelf: Shelf = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the folders absolute: `Redaction` knows a path in a text by its whole length."""
         folders = tuple(folder.absolute() for folder in self.folders)
         others = {t: tuple(f.absolute() for f in each) for t, each in self.others.items()}
+        inbox = None if self.inbox is None else self.inbox.absolute()
         object.__setattr__(self, "folders", folders)
         object.__setattr__(self, "others", others)
-        own = {DEFAULT_TENANT: folders} if folders or not others else {}
-        object.__setattr__(self, "shelf", Shelf(own | others, several=bool(others)))
+        object.__setattr__(self, "inbox", inbox)
+        each = {tenant: self._evidence_of(tenant) for tenant in self.served}
+        object.__setattr__(self, "shelf", Shelf(each, several=bool(others)))
+
+    @property
+    def served(self) -> list[str]:
+        """Tenants that this service has folders of."""
+        default = [DEFAULT_TENANT] if self.folders or not self.others else []
+        return [*default, *self.others]
+
+    def _evidence_of(self, tenant: str) -> tuple[Path, ...]:
+        given = self.folders if tenant == DEFAULT_TENANT else self.others[tenant]
+        return given if self.inbox is None else (*given, self.inbox / tenant)
 
     @property
     def visitor(self) -> str | None:

@@ -85,6 +85,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "provenance_cli.run.cosign:cosign_app",
         "Have witnesses sign a run's newest head.",
     ),
+    "push": (
+        "provenance_cli.run.push:push_app",
+        "Hand a run's evidence to a service.",
+    ),
     "revoke": (
         "provenance_cli.run.revoke:revoke_app",
         "Revoke a logged record, a dataset or a key, with a reason.",
@@ -129,7 +133,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 # Given again, these go on where they were stopped.
-REPEATABLE = ("init", "train", "publish", "prove", "dataset")
+REPEATABLE = ("init", "train", "publish", "prove", "push", "dataset")
 
 
 class UsageError(InputError):

@@ -34,16 +34,28 @@ def read_password(file: Path | None, *, prompt: str = "keystore password: ") -> 
                 hint="name a 0600 file in PROVENANCE_PASSWORD_FILE or --password-file",
             )
         return getpass.getpass(prompt)
+    return private_line(file, "password file")
+
+
+def private_line(file: Path, what: str) -> str:
+    """The first line of a file that only its owner can read. No error quotes it.
+
+    Args:
+        what: names the file in errors.
+
+    Raises:
+        AuthError: it cannot be read, others can read it, or the line is empty or no text.
+    """
     try:
         mode = file.stat().st_mode
         data = file.read_bytes()
     except OSError as error:
         raise AuthError(
-            "cannot read password file", where=str(file), actual=cause_of(error, file)
+            f"cannot read {what}", where=str(file), actual=cause_of(error, file)
         ) from error
     if stat.S_IMODE(mode) & 0o077:
         raise AuthError(
-            "password file can be read by others",
+            f"{what} can be read by others",
             where=str(file),
             expected="mode 0600",
             actual=oct(stat.S_IMODE(mode)),
@@ -53,10 +65,10 @@ def read_password(file: Path | None, *, prompt: str = "keystore password: ") -> 
         text = data.decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise AuthError(
-            "password file is not UTF-8 text", where=str(file), actual=content_cause(data)
+            f"{what} is not UTF-8 text", where=str(file), actual=content_cause(data)
         ) from error
     if not text or not text[0]:
-        raise AuthError("password file is empty", where=str(file))
+        raise AuthError(f"{what} is empty", where=str(file))
     return text[0]
 
 

@@ -31,7 +31,7 @@ from provenance_api.db.models import Base
 from provenance_api.db.rules import ScopedSession
 
 # The migration that makes the tables of `models`. A test compares it with migrations/.
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 BUSY_TIMEOUT_MS = 10_000
 NOT_ALLOWED = "42501"  # insufficient_privilege
 

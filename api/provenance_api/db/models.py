@@ -179,6 +179,7 @@ class TokenRow(Base):
     """A token by which requests act for a tenant. Its text is not kept, only the SHA-256 of it.
 
     token_id: the part of the text that is no secret. Times are in seconds since 1970.
+    may_push: whether it may write run folders of its tenant, besides reading.
     """
 
     __tablename__ = "tokens"
@@ -190,3 +191,4 @@ class TokenRow(Base):
     created: Mapped[int] = mapped_column(BigInteger)
     expires: Mapped[int | None] = mapped_column(BigInteger)
     revoked: Mapped[int | None] = mapped_column(BigInteger)
+    may_push: Mapped[bool] = mapped_column(Boolean)

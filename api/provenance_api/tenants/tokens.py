@@ -38,6 +38,26 @@ class BadToken(AuthError):
         )
 
 
+class MayNotPush(AuthError):
+    """A token that opens its tenant's runs for reading only."""
+
+    code = "may-not-push"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this token may read, and not push",
+            hint="ask whoever runs the service for one made with --may-push",
+        )
+
+
+@dataclass(frozen=True)
+class Opened:
+    """For whom a request acts that shows a token, and whether it may push."""
+
+    tenant: str
+    may_push: bool
+
+
 @dataclass(frozen=True)
 class Token:
     """A token as it is listed; times are in seconds since 1970."""
@@ -48,6 +68,7 @@ class Token:
     created: int
     expires: int | None
     revoked: int | None
+    may_push: bool
 
 
 class Tokens:
@@ -60,8 +81,11 @@ class Tokens:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database, self._clock = database, clock
 
-    def create(self, tenant: str, name: str, expires: int | None) -> str:
+    def create(self, tenant: str, name: str, expires: int | None, *, may_push: bool = False) -> str:
         """Make a token, and return its text, which is not kept.
+
+        Args:
+            may_push: whether it may write run folders of its tenant, besides reading.
 
         Raises:
             ConfigError: the database's role may not make tokens.
@@ -76,6 +100,7 @@ class Tokens:
             created=int(self._clock()),
             expires=expires,
             revoked=None,
+            may_push=may_push,
         )
         with acting_for(tenant), self._database.session() as session:
             session.add(row)
@@ -113,7 +138,11 @@ class Tokens:
             return _token(row)
 
     def tenant_of(self, authorization: str) -> str:
-        """The tenant for whom a request acts.
+        """The tenant for whom a request acts; arguments and errors as `opened`."""
+        return self.opened(authorization).tenant
+
+    def opened(self, authorization: str) -> Opened:
+        """What a request's token opens.
 
         Args:
             authorization: the header's value (attacker-controlled).
@@ -133,7 +162,7 @@ class Tokens:
             same = hmac.compare_digest(kept, _digest(text.strip()))
             if row is None or not same or not self._is_open(row):
                 raise BadToken
-            return row.tenant_id
+            return Opened(row.tenant_id, row.may_push)
 
     def _is_open(self, row: TokenRow) -> bool:
         return row.revoked is None and (row.expires is None or self._clock() < row.expires)
@@ -144,4 +173,5 @@ def _digest(text: str) -> bytes:
 
 
 def _token(row: TokenRow) -> Token:
-    return Token(row.token_id, row.tenant_id, row.name, row.created, row.expires, row.revoked)
+    times = row.created, row.expires, row.revoked
+    return Token(row.token_id, row.tenant_id, row.name, *times, row.may_push)

@@ -8,15 +8,14 @@ from typing import Annotated
 
 import typer
 
-from provenance.errors import VerificationError
 from provenance.ids import to_hex
 from provenance.layout import RunFolder, read_json, write_json
 from provenance.log.anchoring import read_heads
-from provenance.log.fold import read_history
 from provenance.log.record import Record
 from provenance.log.tree import read_records
 from provenance.merkle import Tree
 from provenance.settings import Settings
+from provenance.verify.sources.agreement import head_faults, history_faults
 from provenance_cli.database import refuse_password
 from provenance_cli.judge.signed_by_others import (
     check_attestations,
@@ -60,7 +59,7 @@ def fsck(
     """
     folder = RunFolder(run).require()
     records = read_records(folder.journal)
-    problems = _check_history(records) + _check_files(folder, records, rebuild)
+    problems = history_faults(records) + _check_files(folder, records, rebuild)
     wrong, strangers = check_cosignatures(folder, records)
     problems += wrong + check_attestations(folder, records)
     if not offline:
@@ -90,30 +89,9 @@ def fsck(
         raise typer.Exit(1)
 
 
-def _check_history(records: Sequence[Record]) -> list[str]:
-    """Check that the records agree with each other: the first that does not is the problem."""
-    try:
-        read_history(records)
-    except VerificationError as error:
-        return [f"history: {error}"]
-    return []
-
-
 def _check_files(folder: RunFolder, records: Sequence[Record], rebuild: bool) -> list[str]:
     """Check that signed heads are prefixes of the journal, and that run.json has its run id."""
-    tree = Tree(r.entry for r in records)
-    problems = []
-    for signed in read_heads(folder.heads):
-        if signed.head.size > len(records):
-            problems.append(
-                f"heads.jsonl: a head covers {signed.head.size} records, the journal has "
-                f"{len(records)}"
-            )
-        elif signed.head.root != tree.root(signed.head.size):
-            problems.append(
-                f"heads.jsonl: the head of {signed.head.size} records has another root than the "
-                "journal"
-            )
+    problems = head_faults(read_heads(folder.heads), records)
     seeds = [r.fields.get("run_id") for r in records if r.type == "seed"]
     expected = seeds[0] if seeds else None
     actual = read_json(folder.info).get("run_id") if folder.info.is_file() else None

@@ -41,6 +41,7 @@ class Offer:
         slow: check proofs in Python.
         allow_rollback: take a trust file older than one that was used before.
         others: folders of evidence of named tenants.
+        inbox: folder of what tenants push; None: pushes are not taken.
     """
 
     folders: tuple[Path, ...]
@@ -50,6 +51,7 @@ class Offer:
     slow: bool = False
     allow_rollback: bool = False
     others: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    inbox: Path | None = None
 
 
 @serve_app.command()
@@ -67,6 +69,21 @@ def serve(
             metavar="[TENANT=]FOLDER",
             help="Run folder, or a folder of run folders; repeatable. With TENANT= it is that "
             "tenant's, and requests without a token see what was released.",
+        ),
+    ] = None,
+    inbox: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for runs that `provenance push` sends, made if it is not there. Without "
+            "it the service takes no pushes."
+        ),
+    ] = None,
+    tenant: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tenant",
+            metavar="NAME",
+            help="Tenant that has no folder of its own and pushes only; repeatable.",
         ),
     ] = None,
     trust: Annotated[
@@ -92,8 +109,9 @@ def serve(
     from provenance.settings import Settings
 
     settings = Settings.load()
-    folders, others = tenants_of(evidence or ["runs"])
-    offer = Offer(folders, trust, database, policy, slow, allow_rollback, others)
+    named = evidence or ([] if inbox is not None else ["runs"])
+    folders, others = tenants_of(named, tenant or [], inbox)
+    offer = Offer(folders, trust, database, policy, slow, allow_rollback, others, inbox)
     state = compose(settings, offer)
     listener = listen(host, port)
     base = url_of(host, listener)
@@ -147,6 +165,7 @@ def compose(settings: Settings, offer: Offer) -> AppState:
         database=store,
         folders=offer.folders,
         others=offer.others,
+        inbox=offer.inbox,
         reader=lambda: reader_for(settings, parsed, BRISK),
         prover=lambda: prover_for(settings, offer.slow),
         policy=load_policy(offer.policy),
@@ -154,16 +173,32 @@ def compose(settings: Settings, offer: Offer) -> AppState:
 
 
 def tenants_of(
-    evidence: Sequence[str],
+    evidence: Sequence[str], pushing: Sequence[str] = (), inbox: Path | None = None
 ) -> tuple[tuple[Path, ...], dict[str, tuple[Path, ...]]]:
     """Folders of evidence of the tenant `default`, and those of named tenants.
 
-    Raises:
-        ConfigError: one names no folder; or folders of two tenants are one, or lie in each other.
-    """
-    from provenance_api.db import DEFAULT_TENANT, is_tenant
+    Args:
+        pushing: tenants that may have no folder of their own.
+        inbox: folder of what tenants push.
 
-    found: dict[str, tuple[Path, ...]] = {}
+    Raises:
+        ConfigError: one names no folder; or folders of two tenants are one, or lie in each other,
+            or in the inbox; or a tenant pushes to a service without one.
+        InputError: not a tenant's name.
+    """
+    from provenance_api.db import DEFAULT_TENANT, is_tenant, parse_tenant
+
+    if pushing and inbox is None:
+        raise ConfigError(
+            "tenants that push need an inbox", where="--tenant", hint="add --inbox FOLDER"
+        )
+    if DEFAULT_TENANT in pushing:
+        raise ConfigError(
+            "this tenant is not named here",
+            where=f"--tenant {DEFAULT_TENANT}",
+            hint="it is there if no other tenant is named, or with --evidence FOLDER",
+        )
+    found: dict[str, tuple[Path, ...]] = {parse_tenant(name): () for name in pushing}
     for text in evidence:
         name, mark, rest = text.partition("=")
         tenant, folder = (name, rest) if mark and is_tenant(name) else (DEFAULT_TENANT, text)
@@ -175,6 +210,9 @@ def tenants_of(
     for (one, mine), (other, theirs) in combinations(found.items(), 2):
         for here, there in product(mine, theirs):
             _require_apart(one, here.resolve(), other, there.resolve())
+    if inbox is not None:
+        for tenant, here in ((t, folder) for t, folders in found.items() for folder in folders):
+            _require_apart("the inbox", inbox.resolve(), tenant, here.resolve())
     return found.pop(DEFAULT_TENANT, ()), found
 
 
@@ -184,7 +222,7 @@ def _require_apart(one: str, here: Path, other: str, there: Path) -> None:
             "folders of two tenants are one, or lie in each other",
             where=f"--evidence {other}={there}",
             expected=f"a folder apart from that of {one}, {here}",
-            hint="give each tenant a folder of its own",
+            hint="give each tenant, and the inbox, a folder of its own",
         )
 
 

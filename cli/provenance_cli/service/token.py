@@ -30,11 +30,15 @@ def create(
     expires: Annotated[
         str | None, typer.Option(help="Day or time (ISO 8601, UTC) from which it opens nothing.")
     ] = None,
+    may_push: Annotated[
+        bool, typer.Option("--may-push", help="It also opens `provenance push` for the tenant.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make a token for a tenant, and print it: this once, for only its SHA-256 is kept.
 
-    Whoever sends it (`Authorization: Bearer TOKEN`) sees all that the tenant has.
+    Whoever sends it (`Authorization: Bearer TOKEN`) sees all that the tenant has. With --may-push
+    they also write run folders of the tenant, in the service's inbox.
     """
     if not name.isprintable() or not 0 < len(name) <= MOST_NAME:
         raise InputError(
@@ -42,9 +46,9 @@ def create(
         )
     until = None if expires is None else _seconds(expires)
     with _tokens(database) as tokens:
-        text = tokens.create(_tenant(tenant), name, until)
+        text = tokens.create(_tenant(tenant), name, until, may_push=may_push)
     value = {"format": "provenance-service-token/1", "tenant": tenant, "name": name, "token": text}
-    result(value | {"expires": _time(until)}, json, text)
+    result(value | {"expires": _time(until), "may_push": may_push}, json, text)
 
 
 def list_(tenant: Tenant, database: DatabaseUrl = None, json: Json = False) -> None:
@@ -115,10 +119,11 @@ def _time(seconds: int | None) -> str | None:
 
 def _row(token: Token) -> dict[str, Any]:
     times = {n: _time(getattr(token, n)) for n in ("created", "expires", "revoked")}
-    return {"id": token.token_id, "name": token.name, **times}
+    return {"id": token.token_id, "name": token.name, "may_push": token.may_push, **times}
 
 
 def _line(row: dict[str, Any]) -> str:
     until = f", until {row['expires']}" if row["expires"] else ""
     ended = f", revoked {row['revoked']}" if row["revoked"] else ""
-    return f"{row['id']}  {row['name']}, since {row['created']}{until}{ended}"
+    may = ", may push" if row["may_push"] else ""
+    return f"{row['id']}  {row['name']}{may}, since {row['created']}{until}{ended}"

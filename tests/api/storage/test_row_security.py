@@ -151,7 +151,7 @@ def test_a_transaction_that_failed_keeps_no_tenant(service: Database) -> None:
         f"SET ROLE {OWNER}",
         f"ALTER ROLE {SERVICE} BYPASSRLS",
         "CREATE ROLE more",
-        "INSERT INTO tokens VALUES ('a', 'acme', 'n', '\\x00', 0, NULL, NULL)",
+        "INSERT INTO tokens VALUES ('a', 'acme', 'n', '\\x00', 0, NULL, NULL, true)",
         "UPDATE tokens SET revoked = NULL",
         "DELETE FROM tokens",
         "UPDATE alembic_version SET version_num = '9999'",

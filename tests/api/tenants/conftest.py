@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,8 +36,8 @@ class World:
         return {"authorization": f"Bearer {self.token(tenant)}"}
 
     def token(self, tenant: str) -> str:
-        """A new token of a tenant."""
-        return Tokens(self.store.owner).create(tenant, "test", None)
+        """A new token of a tenant, which may push."""
+        return Tokens(self.store.owner).create(tenant, "test", None, may_push=True)
 
 
 @pytest.fixture(autouse=True)
@@ -72,9 +72,12 @@ def _kept(records: list[Record]) -> list[Record]:
 def make_world(
     make_client: ClientFactory, new_store: Callable[[], Store], tmp_path: Path
 ) -> Callable[..., World]:
-    """Makes services of two tenants with these runs, by tenant."""
+    """Makes services of two tenants with these runs, by tenant.
 
-    def make(**runs: list[Run]) -> World:
+    Of the runs in `pushed`, which are acme's, the folder is in the inbox.
+    """
+
+    def make(pushed: Sequence[Run] = (), **runs: list[Run]) -> World:
         store = new_store()
         place = tmp_path / f"world-{id(store):x}"
         folders = {tenant: place / tenant for tenant in (ACME, BOLT)}
@@ -83,7 +86,9 @@ def make_world(
             for number, run in enumerate(runs.get(tenant, [])):
                 run.copy(folder / f"run-{number}")
         others = {tenant: (folder,) for tenant, folder in folders.items()}
-        client = make_client(database=store.service, others=others)
+        for run in pushed:
+            run.copy(place / "inbox" / ACME / to_hex(run.run_id))
+        client = make_client(database=store.service, others=others, inbox=place / "inbox")
         return World(client, store, folders)
 
     return make

@@ -106,6 +106,10 @@ RULES: dict[str, Callable[[Run], list[Ask]]] = {
     "/keys": lambda _: both("/keys"),
     "/keys/{vk_id}": lambda run: both(f"/keys/{run.lab.deployment.key('epoch').vk_id}"),
     "/revocations": lambda _: both("/revocations"),
+    "/push/{run_id}": of_run("/push/{run}"),
+    "/push/{run_id}/journal": of_run("/push/{run}/journal"),
+    "/push/{run_id}/files/{name:path}": of_run("/push/{run}/files/heads.jsonl"),
+    "/push/{run_id}/check": of_run("/push/{run}/check"),
     "/healthz": plain("/healthz"),
     "/version": plain("/version"),
     "/.well-known/provenance-trust.yaml": plain("/.well-known/provenance-trust.yaml"),
@@ -122,6 +126,9 @@ UNCHANGED = {
     "/releases",  # the run has none
     "/keys",
     "/revocations",  # the run has none
+    "/push/{run_id}/journal",  # nothing is read there
+    "/push/{run_id}/files/{name:path}",
+    "/push/{run_id}/check",
 }
 
 
@@ -145,6 +152,12 @@ def answer(
         method, path, params=query, headers=headers, json=body, follow_redirects=False
     )
     return got.status_code, sorted(got.headers.items()), got.content
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World], unreleased: Run, twice: Run, hostile: Run) -> World:
+    """acme pushed an unreleased run and has a released one, bolt a released one."""
+    return make_world(pushed=[unreleased], acme=[twice], bolt=[hostile])
 
 
 @pytest.fixture
