@@ -31,6 +31,14 @@ Overrides = Annotated[
     typer.Argument(metavar="[KEY=VALUE]...", help="Override keys of the configuration."),
 ]
 
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="PROVENANCE_TOKEN_FILE",
+        help="0600 file whose first line is a token made with --may-push (default: typed at a "
+        "terminal).",
+    ),
+]
 DEFAULT_DRAWS = 459  # 99 % detection of tampering with 1 % of all blocks
 Draws = Annotated[
     int,

@@ -183,11 +183,14 @@ def _end_of(data: FileBytes, path: Path) -> Place:
     return end
 
 
-def pieces(path: Path, after: Received) -> Iterator[tuple[int, bytes, Received]]:
+def pieces(
+    path: Path, after: Received, *, compared: bool = False
+) -> Iterator[tuple[int, bytes, Received]]:
     """(offset, piece, what is there once it was written) of a journal, after what a copy has.
 
     Args:
         after: what the copy says that it has (attacker-controlled).
+        compared: whether it is known to be a beginning of this journal, which is not read again.
 
     Raises:
         Conflict: the copy is not a beginning of this journal.
@@ -196,9 +199,10 @@ def pieces(path: Path, after: Received) -> Iterator[tuple[int, bytes, Received]]
     """
     with path.open("rb") as stream:
         data = FileBytes(stream)
-        ends = _ends(data, path)
-        own, start = next(ends), 0
-        if after != NOTHING:
+        place = Place(after.records, after.last, after.size) if compared else None
+        ends = _ends(data, path, place)
+        own, start = next(ends), after.size if compared else 0
+        if after != NOTHING and not compared:
             while own.offset < after.size and (more := next(ends, None)) is not None:
                 own = more
             _require_same(after, own, path)
@@ -213,9 +217,10 @@ def pieces(path: Path, after: Received) -> Iterator[tuple[int, bytes, Received]]
             yield start, _slice(data, start, own), _received(own)
 
 
-def _ends(data: FileBytes, path: Path) -> Iterator[Place]:
-    """Where the header of a journal ends, and each whole frame."""
-    _, place = parse_header(data, path)
+def _ends(data: FileBytes, path: Path, place: Place | None = None) -> Iterator[Place]:
+    """Where the header of a journal ends, and each whole frame; or a place, and all after it."""
+    if place is None:
+        _, place = parse_header(data, path)
     yield place
     with suppress(TornTail):
         for frame in parse_frames(data, place.offset, place, path):

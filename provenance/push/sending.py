@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from provenance.digest import sha256
@@ -46,49 +48,87 @@ class Sent:
     kept: list[str] = field(default_factory=list)
 
 
-def send(folder: RunFolder, taker: Taker, progress: Progress = silent) -> Sent:
-    """Bring a service's copy of a run up to what is here. Repeatable; it sends what is missing.
+@dataclass
+class _Known:
+    """What the taker has, as this process knows it: it asked once, and sent the rest itself."""
 
-    Raises:
-        Conflict: the service has another journal of this run; or somebody else pushes it.
-        ProvenanceError: as `PushService` and `pieces`.
-        OSError: a file cannot be read.
+    journal: Received
+    files: dict[str, str]
+    journal_is_ours: bool = False
+
+
+class Pushing:
+    """Brings a service's copy of a run up to what is here, now and again while the run grows.
+
+    One thread owns it. It asks what is there once, and again after an error.
     """
-    held, sent = taker.held(), Sent()
-    _send_journal(folder, taker, held.journal, sent, progress)
-    _send_files(folder, taker, held, sent, progress)
-    return sent
+
+    def __init__(self, folder: RunFolder, taker: Taker) -> None:
+        self._folder, self._taker = folder, taker
+        self._known: _Known | None = None
+        self._read: dict[str, tuple[tuple[int, int, int], str]] = {}
+
+    def push(self, progress: Progress = silent) -> Sent:
+        """Send what is missing. Repeatable.
+
+        Raises:
+            Conflict: the service has another journal of this run; or somebody else pushes it.
+            ProvenanceError: as `PushService` and `pieces`.
+            OSError: a file cannot be read.
+        """
+        known, self._known = self._known, None
+        if known is None:
+            held = self._taker.held()
+            known = _Known(held.journal, dict(held.files))
+        sent = Sent()
+        self._send_journal(known, sent, progress)
+        self._send_files(known, sent, progress)
+        self._known = known
+        return sent
+
+    def _send_journal(self, known: _Known, sent: Sent, progress: Progress) -> None:
+        path = self._folder.journal
+        total = path.stat().st_size
+        sent.records = known.journal.records
+        for offset, piece, then in pieces(path, known.journal, compared=known.journal_is_ours):
+            progress("sending the journal", offset, total)
+            found = self._taker.append(offset, piece)
+            if found != then:
+                raise Conflict(
+                    "service wrote something else than what was sent",
+                    expected=f"{then.records} records",
+                    actual=f"{found.records} records",
+                    hint="push again",
+                )
+            known.journal = then
+            sent.new_records += then.records - sent.records
+            sent.records = then.records
+            sent.bytes += len(piece)
+        known.journal_is_ours = True
+
+    def _send_files(self, known: _Known, sent: Sent, progress: Progress) -> None:
+        names, sent.kept = files_to_send(self._folder)
+        sent.files = len(names)
+        for number, name in enumerate(names):
+            progress("sending files", number, len(names))
+            there, seen = known.files.get(name), _seen(self._folder.evidence / name)
+            if there is not None and self._read.get(name) == (seen, there):
+                continue
+            data = content_to_send(self._folder, name)
+            digest = str(sha256(data))
+            self._read[name] = (seen, digest)
+            if there != digest:
+                self._taker.put(name, data)
+                known.files[name] = digest
+                sent.new_files.append(name)
+                sent.bytes += len(data)
 
 
-def _send_journal(
-    folder: RunFolder, taker: Taker, there: Received, sent: Sent, progress: Progress
-) -> None:
-    total = folder.journal.stat().st_size
-    sent.records = there.records
-    for offset, piece, then in pieces(folder.journal, there):
-        progress("sending the journal", offset, total)
-        found = taker.append(offset, piece)
-        if found != then:
-            raise Conflict(
-                "service wrote something else than what was sent",
-                expected=f"{then.records} records",
-                actual=f"{found.records} records",
-                hint="push again",
-            )
-        sent.new_records += then.records - sent.records
-        sent.records = then.records
-        sent.bytes += len(piece)
+def _seen(path: Path) -> tuple[int, int, int]:
+    status = os.stat(path)
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _send_files(
-    folder: RunFolder, taker: Taker, held: Held, sent: Sent, progress: Progress
-) -> None:
-    names, sent.kept = files_to_send(folder)
-    sent.files = len(names)
-    for number, name in enumerate(names):
-        progress("sending files", number, len(names))
-        data = content_to_send(folder, name)
-        if held.files.get(name) != str(sha256(data)):
-            taker.put(name, data)
-            sent.new_files.append(name)
-            sent.bytes += len(data)
+def send(folder: RunFolder, taker: Taker, progress: Progress = silent) -> Sent:
+    """`Pushing.push`, once."""
+    return Pushing(folder, taker).push(progress)

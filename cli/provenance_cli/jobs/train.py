@@ -178,6 +178,11 @@ class TrainJob:
         return checked
 
     @property
+    def folder(self) -> RunFolder:
+        """Where the run is written."""
+        return self._run
+
+    @property
     def _is_deployed(self) -> bool:
         return deployment_path(self._settings).exists()
 

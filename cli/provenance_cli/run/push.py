@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from provenance.errors import AuthError
 from provenance.layout import RunFolder
 from provenance.text.shown import visible
-from provenance_cli.options import Json, RunDir
+from provenance_cli.options import Json, RunDir, TokenFile
 from provenance_cli.output import result, working
 
 if TYPE_CHECKING:
@@ -30,14 +26,7 @@ def push(
     server: Annotated[
         str, typer.Option(envvar="PROVENANCE_SERVER", metavar="URL", help="URL of the service.")
     ],
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="PROVENANCE_TOKEN_FILE",
-            help="0600 file whose first line is a token made with --may-push (default: typed at a "
-            "terminal).",
-        ),
-    ] = None,
+    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Send a service what it lacks of a run: records, heads, proofs and keys.
@@ -51,10 +40,11 @@ def push(
     from provenance.log.run_log import run_id_of
     from provenance.push.sending import send
     from provenance.push.service import PushService
+    from provenance_cli.jobs.meanwhile import token_of
 
     folder = RunFolder(run).require()
     run_id = run_id_of(folder)
-    service = PushService(server, run_id, _token(token_file))
+    service = PushService(server, run_id, token_of(token_file))
     try:
         with working("push") as progress:
             sent = send(folder, service, progress)
@@ -78,20 +68,6 @@ def push(
     result(value, json, "\n".join(_lines(value, sent, checked)))
     if checked.faults:
         raise typer.Exit(_DISAGREES)
-
-
-def _token(file: Path | None) -> str:
-    from provenance.signing.keystore import private_line
-
-    if file is not None:
-        return private_line(file, "token file")
-    if not sys.stdin.isatty():
-        raise AuthError(
-            "no token",
-            hint="name a 0600 file with one in --token-file; whoever runs the service makes it "
-            "with: provenance service token create TENANT --name NAME --may-push",
-        )
-    return getpass.getpass("token: ")
 
 
 def _lines(value: dict[str, Any], sent: Sent, checked: Checked) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from provenance.text.shown import visible
 from provenance_cli.options import (
     AllowEmpty,
     ConfiguredKey,
@@ -20,11 +21,13 @@ from provenance_cli.options import (
     Overrides,
     Split,
     TextColumn,
+    TokenFile,
     TrainingConfig,
 )
 from provenance_cli.output import note, result, working
 
 if TYPE_CHECKING:
+    from provenance_cli.jobs.meanwhile import Destination
     from provenance_cli.jobs.train import TrainJob
 
 train_app = typer.Typer(
@@ -72,6 +75,15 @@ def train(
     licence: Licence = None,
     key: ConfiguredKey = None,
     executor: ExecutorOption = "local",
+    server: Annotated[
+        str | None,
+        typer.Option(
+            envvar="PROVENANCE_SERVER",
+            metavar="URL",
+            help="Service to which the run is pushed while it is trained, and at the end.",
+        ),
+    ] = None,
+    token_file: TokenFile = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
@@ -81,10 +93,15 @@ def train(
     `dataset commit` takes. Such a source is first committed to the folder
     OUTPUT_DIR-dataset, with the options that select records. If the run is
     killed, the same command resumes it.
+
+    With --server the run is pushed now and again, as `provenance push` does
+    it. A service that fails holds nothing up; if it fails at the end too, the
+    exit code is 3, and the run here is complete.
     """
     from provenance.errors import ConfigError
     from provenance.settings import Settings
     from provenance_cli.actions.commit import Selection
+    from provenance_cli.jobs.meanwhile import Destination, token_of
     from provenance_cli.jobs.train import TrainJob, TrainRequest
     from provenance_trainer.draft import load_draft
     from provenance_zk.workers.executors import Workshop
@@ -95,6 +112,14 @@ def train(
             expected="--anchor or --unregistered",
             actual="both" if anchor else "neither",
         )
+    if server is not None and not anchor:
+        raise ConfigError(
+            "only anchored runs are pushed", where="--server", expected="--anchor", actual="none"
+        )
+    destination = None
+    if server is not None:
+        destination = Destination(server, token_of(token_file))
+        destination.require_open()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     draft = load_draft(config, [*(overrides or []), *(ALLOW_EMPTY if allow_empty else ())])
     request = TrainRequest(
@@ -106,10 +131,11 @@ def train(
         key,
     )
     with Workshop(Settings.load(), executor) as workshop:
-        _run(TrainJob(request, workshop), dry_run, json)
+        _run(TrainJob(request, workshop), destination, dry_run, json)
 
 
-def _run(job: TrainJob, dry_run: bool, json: bool) -> None:
+def _run(job: TrainJob, destination: Destination | None, dry_run: bool, json: bool) -> None:
+    from provenance_cli.jobs.meanwhile import PushedMeanwhile
     from provenance_cli.jobs.tasks import print_forecast, run_tasks
 
     with working("check") as display:
@@ -119,9 +145,22 @@ def _run(job: TrainJob, dry_run: bool, json: bool) -> None:
     if dry_run:
         print_forecast(job.tasks(), json)
         return
-    run_tasks(job.tasks(), job.relay)
+    if destination is None:
+        run_tasks(job.tasks(), job.relay)
+        made = job.made()
+        result(made, json, _text(made))
+        return
+    with PushedMeanwhile(job.folder, destination, job.relay).following() as pushed:
+        run_tasks(job.tasks(), job.relay)
     made = job.made()
     result(made, json, _text(made))
+    with working("push"):
+        checked = pushed.finish()
+    for fault in checked.faults:
+        note(f"warning: the service finds a fault: {visible(fault)}")
+    note(f"{checked.records} records are at {destination.url}, {checked.anchored} of them final")
+    if checked.faults:
+        raise typer.Exit(1)
 
 
 def _text(made: dict[str, Any]) -> str:
