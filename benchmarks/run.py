@@ -5,7 +5,7 @@ Each prints its inputs, its medians and their targets. None is a test.
     python benchmarks/run.py               run all
     python benchmarks/run.py NAME ..       run some: journal, cli, overhead, determinism,
                                            proofs, zk, peers, gas, million, verify, demo,
-                                           service, explorer, tests
+                                           service, explorer, push, tests
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from pathlib import Path
 sys.path[:0] = [str(folder) for folder in Path(__file__).resolve().parents[:2]]
 NAMES = (
     *("journal", "cli", "overhead", "determinism", "proofs", "zk", "peers", "gas"),
-    *("million", "verify", "demo", "service", "explorer", "tests"),
+    *("million", "verify", "demo", "service", "explorer", "push", "tests"),
 )
 PARTS = {
     "demo": ("verify", "demo"),
     "determinism": ("overhead", "determinism"),
     "explorer": ("service", "explorer"),
+    "push": ("service", "push"),
 }
 """Benchmarks that share a script with another one."""
 

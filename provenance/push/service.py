@@ -37,6 +37,8 @@ from provenance.push.copy import Received
 from provenance.text.shown import quoted
 
 TIMEOUT_S = 60.0
+CHECK_S = 900.0
+"""Seconds that a service may take to compare a run: about ten for 100,000 records on two cores."""
 RETRIES = 4
 """Times that a request which got no answer is sent again; pauses double from `PAUSE_S`."""
 PAUSE_S = 0.5
@@ -153,17 +155,17 @@ class PushService:
         """Send a piece of the journal. Errors as `held`; Conflict also if it was there already."""
         headers = {"Upload-Offset": str(offset)}
         with self._read():
-            return _received(self._json("PATCH", "/journal", piece, headers))
+            return _received(self._json("PATCH", "/journal", data=piece, headers=headers))
 
     def put(self, name: str, data: bytes) -> None:
         """Send a file. Errors as `held`."""
         digest = base64.b64encode(sha256(data)).decode()
         headers = {"Content-Digest": f"sha-256=:{digest}:"}
-        self._ask("PUT", f"/files/{quote(name)}", data, headers)
+        self._ask("PUT", f"/files/{quote(name)}", data=data, headers=headers)
 
     def check(self) -> Checked:
         """Have the service compare what it has with itself and with the chain. Errors as `held`."""
-        value = self._json("POST", "/check")
+        value = self._json("POST", "/check", timeout_s=CHECK_S)
         with self._read():
             records, heads, anchored = (
                 _count(value[name]) for name in ("records", "heads", "anchored")
@@ -174,20 +176,19 @@ class PushService:
         """Close the connections."""
         self._session.close()
 
-    def _json(
-        self, method: str, path: str, data: bytes = b"", headers: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
-        body = self._ask(method, path, data, headers or {})
+    def _json(self, method: str, path: str, **sent: Any) -> dict[str, Any]:
+        body = self._ask(method, path, **sent)
         with self._read():
             value = parse_json(body)
             if not isinstance(value, dict):
                 raise TypeError("no object")
             return value
 
-    def _ask(self, method: str, path: str, data: bytes, headers: Mapping[str, str]) -> bytes:
+    def _ask(self, method: str, path: str, **sent: Any) -> bytes:
+        """The body of the answer; `sent` as `_once` takes it."""
         for attempt in range(RETRIES + 1):
             try:
-                status, body = self._once(method, path, data, headers)
+                status, body = self._once(method, path, **sent)
             except UnavailableError:
                 if attempt == RETRIES:
                     raise
@@ -200,17 +201,22 @@ class PushService:
         raise AssertionError("unreachable")
 
     def _once(
-        self, method: str, path: str, data: bytes, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        data: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
     ) -> tuple[int, bytes]:
-        sent = {"Content-Type": "application/octet-stream", "Accept": "application/json", **headers}
+        kinds = {"Content-Type": "application/octet-stream", "Accept": "application/json"}
         try:
             with self._session.request(
                 method,
                 self._at + path,
                 data=data,
-                headers=sent,
+                headers=kinds | dict(headers or {}),
                 auth=self._auth,
-                timeout=TIMEOUT_S,
+                timeout=timeout_s,
                 stream=True,
                 allow_redirects=False,
             ) as response:
