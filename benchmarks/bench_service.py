@@ -212,7 +212,7 @@ def push() -> None:
         tokens = Tokens(database)
         facts = _facts_of(run)
         inbox = Inbox(Path(name) / "inbox", lambda _: facts, 1 << 40)
-        scan = Scan(database, Shelf({}, several=False), 1e9, lambda _: True)
+        scan = Scan(database, Shelf({}, several=False), 1e9, lambda _: 0)
         app = FastAPI()
         app.include_router(push_routes(inbox, tokens, scan, ["default"]))
         token = tokens.create("default", "benchmark", None, may_push=True)

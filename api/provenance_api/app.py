@@ -52,7 +52,7 @@ Sender = Callable[[Request, Problem], Response]
 def create_app(state: AppState) -> FastAPI:
     """The application over these parts. It indexes the evidence folders when it starts."""
     judge, pages = Judge(state), Pages()
-    scan = Scan(state.database, state.shelf, state.limits.reindex_s, judge.holds_log)
+    scan = Scan(state.database, state.shelf, state.limits.reindex_s, judge.records_beyond)
     catalog = Catalog(state.database, scan)
     glance = ChainGlance(state)
     basis = Basis(state.database, catalog, glance, state.trust, ENGLISH)

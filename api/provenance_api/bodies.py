@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 BODY_S = 10.0
 """Seconds until a request must be whole."""
@@ -19,10 +20,12 @@ async def read_body(request: Request, most: int, more_s: float = 0.0) -> bytes:
         more_s: seconds beyond `BODY_S` that a long body may take.
 
     Raises:
-        HTTPException: 413 if it is larger, 408 if it is not whole in time.
+        HTTPException: 413 if it is larger, 408 if it is not whole in time, 400 if its sender left.
     """
     try:
         return await asyncio.wait_for(_read(request, most), BODY_S + more_s)
+    except ClientDisconnect as error:  # whoever sent it hears no answer
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "request ended before it was whole") from error
     except TimeoutError as error:
         raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, "request is not whole") from error
 

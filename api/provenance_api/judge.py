@@ -37,7 +37,7 @@ from provenance.verify.sources.evidence import FolderEvidence
 from provenance_api.db import current
 from provenance_api.evidence import Redaction, Stamp, StampedSource
 from provenance_api.state import AppState
-from provenance_api.tenants.source import SeenSource, holds_log
+from provenance_api.tenants.source import SeenSource, records_beyond
 
 SHOWN = frozenset({Status.VERIFIED, Status.REVOKED, Status.POLICY_DENIED})
 KEPT = frozenset({Status.VERIFIED, Status.FAILED, Status.REVOKED, Status.POLICY_DENIED})
@@ -138,13 +138,15 @@ class Judge:
         found = self._state.trust.releases(self._state.reader().latest(), model)
         return frozenset(claim.record for claim, _ in found)
 
-    def holds_log(self, folder: RunFolder) -> bool:
-        """Whether a folder's journal begins with the log that the chain has of its run.
+    def records_beyond(self, folder: RunFolder) -> int | None:
+        """How many records a folder's journal has after the log that the chain has of its run.
+
+        None if it does not begin with that log.
 
         Raises:
             UnavailableError: the chain does not answer.
         """
-        return holds_log(FolderEvidence(folder), self._state.reader().final())
+        return records_beyond(FolderEvidence(folder), self._state.reader().final())
 
     def close(self) -> None:
         """Wait for the running verifications, and begin no more."""

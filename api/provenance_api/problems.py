@@ -28,7 +28,7 @@ from provenance.errors import (
 )
 from provenance.push.copy import OffsetConflict
 from provenance_api.db.engine import RefusedValue, WrittenMeanwhile
-from provenance_api.tenants.inbox import InboxFull
+from provenance_api.tenants.room import InboxFull
 from provenance_api.tenants.tokens import MayNotPush
 
 MEDIA_TYPE = "application/problem+json"

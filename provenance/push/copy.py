@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.causes import cause_of
+from provenance.digest import open_regular
 from provenance.errors import Conflict, InputError, OutputError, VerificationError
 from provenance.layout import write_atomically
 from provenance.log.frames import (
@@ -50,6 +51,7 @@ class Received:
     last: bytes
 
 
+_NAME = Path("journal")  # in errors about what somebody else sent
 NOTHING = Received(0, 0, bytes(32))
 
 
@@ -106,7 +108,7 @@ class JournalCopy:
             raise OffsetConflict(received, offset)
         place, start = Place(received.records, received.last, offset), 0
         if offset == 0:
-            _, place = parse_header(piece, self._path)
+            _, place = parse_header(piece, _NAME)
             start = place.offset
         end = place
         for frame in self._frames(piece, start, place):
@@ -126,7 +128,7 @@ class JournalCopy:
             MAX_EVIDENCE_BYTES + place.seq * MEAN_RECORD_BYTES - used, MEAN_RECORD_BYTES
         )
         try:
-            yield from parse_frames(piece, start, place, self._path, left)
+            yield from parse_frames(piece, start, place, _NAME, left)
         except TornTail as tail:
             raise InputError(
                 "piece of a journal ends in an unfinished record", where=f"offset {tail.offset}"
@@ -158,7 +160,8 @@ class JournalCopy:
 
     def _place(self) -> Place | None:
         try:
-            with self._path.open("r+b") as stream:
+            fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            with os.fdopen(fd, "r+b") as stream:
                 status = os.fstat(stream.fileno())
                 if self._known is not None and _same(self._known[0], status):
                     return self._known[1]
@@ -188,6 +191,8 @@ def pieces(
 ) -> Iterator[tuple[int, bytes, Received]]:
     """(offset, piece, what is there once it was written) of a journal, after what a copy has.
 
+    What is sent was made durable before, though another process may be writing the journal.
+
     Args:
         after: what the copy says that it has (attacker-controlled).
         compared: whether it is known to be a beginning of this journal, which is not read again.
@@ -197,8 +202,9 @@ def pieces(
         InputError: it is no journal, or has a record that no piece can hold.
         VerificationError: it is damaged before its end.
     """
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         data = FileBytes(stream)
+        os.fdatasync(stream.fileno())  # a copy never has more than what outlives a crash here
         place = Place(after.records, after.last, after.size) if compared else None
         ends = _ends(data, path, place)
         own, start = next(ends), after.size if compared else 0

@@ -1,7 +1,8 @@
 """The files of a run's evidence that leave its owner's machine: names, sizes, what is checked.
 
 The table is closed. Salts, blindings and whatever else lies in a run folder are not in it, so they
-are not sent, and a service keeps nothing under another name.
+are not sent, and a service keeps nothing under another name. Record 0 of the journal holds the
+configuration, with the paths that its owner wrote there.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from eth_utils.crypto import keccak
 
+from provenance.digest import open_regular
 from provenance.errors import InputError
-from provenance.ids import KeyId, RunId
+from provenance.ids import Address, KeyId, RunId
 from provenance.layout import RunFolder, json_object
 from provenance.log.anchoring import MAX_HEADS_BYTES, parse_heads
 from provenance.log.audit.kept import MAX_ATTESTATIONS_BYTES
@@ -29,11 +32,18 @@ from provenance.verify.sources.evidence import (
     MAX_WORDS_BYTES,
 )
 
-INFO, JOURNAL = "run.json", "journal"
+INFO, JOURNAL, HEADS = "run.json", "journal", "heads.jsonl"
 MOST_FILE_BYTES = MAX_BASES_BYTES
 MAX_NAME = 160
 """Characters of the longest name of a file."""
-_SENT_INFO = ("format", "run_id", "chain_id", "registry", "ledger")
+_FORMAT = re.compile(r"provenance-run/[0-9]{1,3}")
+_SENT_INFO: dict[str, Callable[[object], bool]] = {
+    "format": lambda value: isinstance(value, str) and _FORMAT.fullmatch(value) is not None,
+    "run_id": lambda value: RunId.parse(value) is not None,
+    "chain_id": lambda value: type(value) is int and 0 <= value < 1 << 64,
+    "registry": lambda value: Address.parse(value) is not None,
+    "ledger": lambda value: Address.parse(value) is not None,
+}
 _KEPT_BACK = frozenset({"secrets", ".nodes"})
 _N = r"(?:0|[1-9][0-9]{0,5})"
 
@@ -66,14 +76,20 @@ def _info(name: str, data: bytes, run_id: RunId) -> None:
             expected=run_id,
             actual=_brief(value.get("run_id")),
         )
-    more = sorted(value.keys() - set(_SENT_INFO))
-    if more:
-        raise InputError(
-            "file says what stays with its owner",
-            where=name,
-            expected=", ".join(_SENT_INFO),
-            actual=_brief(", ".join(more)),
-        )
+    for key, item in value.items():
+        if not _may_be_sent(key, item):
+            raise InputError(
+                "file says what a run's identity does not",
+                where=f"{name} {_brief(key)}",
+                expected=", ".join(_SENT_INFO),
+                actual=_brief(item),
+            )
+
+
+def _may_be_sent(key: str, value: object) -> bool:
+    with suppress(InputError):
+        return key in _SENT_INFO and _SENT_INFO[key](value)
+    return False
 
 
 def _heads(name: str, data: bytes, run_id: RunId) -> None:
@@ -174,23 +190,47 @@ def files_to_send(folder: RunFolder) -> tuple[list[str], list[str]]:
     return sorted(sent), sorted(kept)
 
 
-def content_to_send(folder: RunFolder, name: str) -> bytes:
-    """A file's bytes as they are sent. What `run.json` says of folders here is left out.
+def content_to_send(folder: RunFolder, name: str, records: int) -> tuple[bytes, int]:
+    """(a file's bytes as they are sent, how many of its lines are left out).
+
+    What `run.json` says of folders here is left out, and so are heads of more records than the
+    service has, which come with the next push, and lines that verifiers skip.
+
+    Args:
+        records: that the service has.
 
     Raises:
-        InputError: it is longer than a verifier reads, or a `run.json` that is none.
-        OSError: it cannot be read.
+        InputError: it is a link, longer than a verifier reads, or a `run.json` that is none.
     """
     path, kind = folder.evidence / name, require_kind(name)
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         data = stream.read(kind.most + 1)
     if len(data) > kind.most:
         raise InputError("file is too large", where=str(path), expected=f"<= {kind.most} bytes")
     if name == INFO:
-        return info_to_send(json_object(data, path))
+        return info_to_send(json_object(data, path)), 0
+    if name == HEADS:
+        whole = _whole_lines(data)
+        sizes = [signed.head.size for signed in parse_heads(b"".join(whole))]
+        kept = [line for line, size in zip(whole, sizes, strict=True) if size <= records]
+        return b"".join(kept), 0
     if name.endswith(".jsonl"):
-        return data[: data.rfind(b"\n") + 1]  # a torn last line is no line yet
-    return data
+        whole = _whole_lines(data)
+        kept = [line for line in whole if _is_object(line)]
+        return b"".join(kept), len(whole) - len(kept)
+    return data, 0
+
+
+def _whole_lines(data: bytes) -> list[bytes]:
+    """Lines that end; a torn last one is none yet."""
+    return data[: data.rfind(b"\n") + 1].splitlines(keepends=True)
+
+
+def _is_object(line: bytes) -> bool:
+    with suppress(InputError):
+        json_object(line, Path("line"))
+        return True
+    return False
 
 
 def info_to_send(info: Mapping[str, Any]) -> bytes:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Protocol
 
 from provenance.digest import sha256
-from provenance.errors import Conflict
+from provenance.errors import Conflict, InputError, UnavailableError
 from provenance.layout import RunFolder
 from provenance.progress import Progress, silent
 from provenance.push.copy import Received, pieces
-from provenance.push.files import content_to_send, files_to_send
-from provenance.push.service import Held
+from provenance.push.files import HEADS, content_to_send, files_to_send
+from provenance.push.service import Elsewhere, Held
+
+ATTEMPTS = 8
+"""Times that the journal is sent on from where the service has it, when others send it too."""
 
 
 class Taker(Protocol):
@@ -37,7 +40,8 @@ class Sent:
     """What one push did.
 
     records: whole records of the journal here; new_records of them were sent now.
-    kept: names of what lies in the folder and is never sent.
+    kept: names of what lies in the folder and is never sent, and of files of which lines that
+        verifiers skip are left out.
     """
 
     records: int = 0
@@ -73,18 +77,54 @@ class Pushing:
 
         Raises:
             Conflict: the service has another journal of this run; or somebody else pushes it.
+            InputError: a file cannot be read.
             ProvenanceError: as `PushService` and `pieces`.
-            OSError: a file cannot be read.
         """
         known, self._known = self._known, None
         if known is None:
-            held = self._taker.held()
-            known = _Known(held.journal, dict(held.files))
+            known = self._ask()
         sent = Sent()
-        self._send_journal(known, sent, progress)
-        self._send_files(known, sent, progress)
+        try:
+            self._send_all_records(known, sent, progress)
+            self._send_files(known, sent, progress)
+        except OSError as error:
+            raise InputError(
+                "run cannot be read", where=str(error.filename), actual=error.strerror
+            ) from error
         self._known = known
         return sent
+
+    def confirm(self) -> None:
+        """Compare what the service says that it has with what `push` sent before.
+
+        Raises:
+            UnavailableError: it has something else, or says nothing in this form.
+        """
+        known, held = self._known, self._taker.held()
+        assert known is not None, "pushed before"
+        lost = [name for name, digest in known.files.items() if held.files.get(name) != digest]
+        if held.journal != known.journal or lost:
+            raise UnavailableError(
+                "service does not have what was sent",
+                expected=f"{known.journal.records} records and {len(known.files)} files",
+                actual=f"{held.journal.records} records, and not {lost[:3]}",
+                hint="check the URL of --server, and whether somebody else pushes this run",
+            )
+
+    def _ask(self) -> _Known:
+        held = self._taker.held()
+        return _Known(held.journal, dict(held.files))
+
+    def _send_all_records(self, known: _Known, sent: Sent, progress: Progress) -> None:
+        """Send the journal; where an answer was lost, or another one sends it too, go on after."""
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                self._send_journal(known, sent, progress)
+                return
+            except Elsewhere:
+                if not left:
+                    raise
+                known.journal, known.journal_is_ours = self._ask().journal, False
 
     def _send_journal(self, known: _Known, sent: Sent, progress: Progress) -> None:
         path = self._folder.journal
@@ -114,9 +154,12 @@ class Pushing:
             there, seen = known.files.get(name), _seen(self._folder.evidence / name)
             if there is not None and self._read.get(name) == (seen, there):
                 continue
-            data = content_to_send(self._folder, name)
+            data, left_out = content_to_send(self._folder, name, known.journal.records)
             digest = str(sha256(data))
-            self._read[name] = (seen, digest)
+            if name != HEADS:  # of which more can be sent once the service has more records
+                self._read[name] = (seen, digest)
+            if left_out:
+                sent.kept.append(f"{name} ({left_out} lines that verifiers skip)")
             if there != digest:
                 self._taker.put(name, data)
                 known.files[name] = digest

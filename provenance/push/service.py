@@ -43,7 +43,9 @@ RETRIES = 4
 """Times that a request which got no answer is sent again; pauses double from `PAUSE_S`."""
 PAUSE_S = 0.5
 MAX_ANSWER_BYTES = 8 << 20
+_KEPT = (HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
 _MOST_SAID = 300
+_ELSEWHERE, _BUSY = "urn:provenance:problem:offset", "urn:provenance:problem:conflict"
 _TOKEN = re.compile(r"[!-~]{1,1000}")
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _REFUSALS: dict[int, type[ProvenanceError]] = {
@@ -85,6 +87,10 @@ class Checked:
     heads: int
     anchored: int
     faults: tuple[str, ...]
+
+
+class Elsewhere(Conflict):
+    """A piece does not go on where the service's copy ends: perhaps it is there already."""
 
 
 class _Bearer(AuthBase):
@@ -136,6 +142,8 @@ class PushService:
         self._at = f"{self.url}/push/{run_id}"
         self._auth, self._pause = _Bearer(token), pause
         self._session = bounded_session()
+        # A proxy that the environment names would get the token of a service on this machine.
+        self._session.trust_env = parts.scheme == "https"
 
     def held(self) -> Held:
         """What is there.
@@ -152,10 +160,11 @@ class PushService:
             return Held(_received(value["journal"]), files)
 
     def append(self, offset: int, piece: bytes) -> Received:
-        """Send a piece of the journal. Errors as `held`; Conflict also if it was there already."""
+        """Send a piece of the journal. Errors as `held`; `Elsewhere` if it was there already."""
         headers = {"Upload-Offset": str(offset)}
+        value = self._json("PATCH", "/journal", data=piece, headers=headers)
         with self._read():
-            return _received(self._json("PATCH", "/journal", data=piece, headers=headers))
+            return _received(value)
 
     def put(self, name: str, data: bytes) -> None:
         """Send a file. Errors as `held`."""
@@ -163,14 +172,22 @@ class PushService:
         headers = {"Content-Digest": f"sha-256=:{digest}:"}
         self._ask("PUT", f"/files/{quote(name)}", data=data, headers=headers)
 
-    def check(self) -> Checked:
-        """Have the service compare what it has with itself and with the chain. Errors as `held`."""
+    def check(self, records: int = 0) -> Checked:
+        """Have the service compare what it has with itself and with the chain. Errors as `held`.
+
+        Args:
+            records: that it has been sent; UnavailableError if it tells of fewer.
+        """
         value = self._json("POST", "/check", timeout_s=CHECK_S)
         with self._read():
-            records, heads, anchored = (
+            compared, heads, anchored = (
                 _count(value[name]) for name in ("records", "heads", "anchored")
             )
-            return Checked(records, heads, anchored, tuple(map(str, value["faults"])))
+            if compared < records:
+                raise ValueError("fewer records than were sent")
+            if not isinstance(value["faults"], list):
+                raise TypeError("faults are no list")
+            return Checked(compared, heads, anchored, tuple(map(str, value["faults"])))
 
     def close(self) -> None:
         """Close the connections."""
@@ -193,9 +210,10 @@ class PushService:
                 if attempt == RETRIES:
                     raise
             else:
-                if status in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT):
+                if status in (_KEPT if method == "PUT" else (HTTPStatus.OK,)):
                     return body
-                if status not in _LOST or attempt == RETRIES:
+                is_busy = status == HTTPStatus.CONFLICT and _problem(body).get("type") == _BUSY
+                if (status not in _LOST and not is_busy) or attempt == RETRIES:
                     raise self._refusal(status, body)
             self._pause(PAUSE_S * 2**attempt)
         raise AssertionError("unreachable")
@@ -235,6 +253,8 @@ class PushService:
     def _refusal(self, status: int, body: bytes) -> ProvenanceError:
         said = _problem(body)
         kind = _REFUSALS.get(status, UnavailableError)
+        if status == HTTPStatus.CONFLICT and said.get("type") == _ELSEWHERE:
+            kind = Elsewhere
         words = ", ".join(
             f"{name} {said[name]}" for name in ("where", "expected", "actual") if name in said
         )

@@ -102,7 +102,7 @@ class Database:
                 raise self._other_schema(revision, empty)
 
     def _other_schema(self, revision: str | None, empty: bool) -> ConfigError:
-        hint = "run: provenance service migrate"
+        hint = "run: provenance service migrate --database URL"
         if self.is_postgres:
             hint = "run as the role that owns the tables: provenance service migrate --database URL"
         return ConfigError(

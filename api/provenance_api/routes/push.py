@@ -21,6 +21,7 @@ from provenance.ids import RunId, to_hex
 from provenance.push.copy import MOST_PIECE_BYTES, Received
 from provenance.push.files import require_kind
 from provenance_api.bodies import read_body
+from provenance_api.db import acting_for
 from provenance_api.routes.answers import RunIdText
 from provenance_api.schemas import ProblemModel
 from provenance_api.tenants.inbox import Held, Inbox
@@ -166,13 +167,15 @@ def push_routes(
         box, tenant = await sender(request)
         run = RunId.parse(run_id)
         found = await run_in_threadpool(box.agreement, tenant, run)
-        await run_in_threadpool(scan.keep_up)
+        with acting_for(tenant):
+            await run_in_threadpool(scan.look_at, box.folder(tenant, run))
+            damage = scan.damage(run)
         value = PushCheck(
             run_id=str(run),
             records=found.records,
             heads=found.heads,
             anchored=found.anchored,
-            faults=found.faults,
+            faults=[*found.faults, *(f"not shown: {each.text}" for each in damage)],
         )
         return JSONResponse(value.model_dump())
 

@@ -35,34 +35,19 @@ from provenance.log.tree import require_log
 from provenance.push.copy import NOTHING, JournalCopy, Received
 from provenance.push.files import files_to_send, require_kind
 from provenance.verify.sources.agreement import head_faults, history_faults
-from provenance.verify.sources.evidence import MAX_RUN_FOLDERS, FolderEvidence
+from provenance.verify.sources.evidence import FolderEvidence
+from provenance_api.tenants.room import Room
 
-COUNTED_S = 60.0
-"""Seconds after which what a tenant's folder takes is counted again."""
 KEPT_COPIES = 64
-MOST_RUN_FILES = 20_000
-"""Files of one pushed run."""
-
-
-class InboxFull(UnavailableError):
-    """A tenant's pushed runs take all that they may."""
-
-    code = "inbox-full"
+WAIT_S = 20.0
+"""Seconds that whoever wants a run read waits for others."""
+MOST_JOURNAL_BYTES = 512 << 20
 
 
 class Refused(InputError):
     """Something pushed that cannot be evidence of the run."""
 
     code = "refused-evidence"
-
-
-@dataclass
-class _Taken:
-    """What a tenant's folder takes, as counted at a time and changed since."""
-
-    counted_s: float
-    bytes: int
-    files: dict[str, int]  # of each run
 
 
 @dataclass(frozen=True)
@@ -106,21 +91,21 @@ class Inbox:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder, self._registered = folder, registered
-        self._most_bytes, self._clock = most_bytes, clock
-        self._lock = threading.Lock()
+        self._room = Room(folder, most_bytes, clock)
+        self._lock, self._reading = threading.Lock(), threading.Lock()
         self._copies: OrderedDict[Path, JournalCopy] = OrderedDict()
-        self._taken: dict[str, _Taken] = {}
 
     def held(self, tenant: str, run_id: RunId) -> Held:
         """What is there of a run; nothing if it was never pushed.
 
         Raises:
             Conflict: it is being pushed at this moment.
+            UnavailableError: others are being read for long.
         """
-        folder = self._run(tenant, run_id)
+        folder = self.folder(tenant, run_id)
         if not folder.evidence.is_dir():
             return Held(NOTHING, {})
-        with self._held(tenant, run_id):
+        with self._alone(), self._held(tenant, run_id):
             names, _ = files_to_send(folder)
             files = {name: hash_file(folder.evidence / name) for name in names}
             return Held(self._copy(folder, run_id).received(), files)
@@ -134,11 +119,19 @@ class Inbox:
             Conflict: the run is being pushed at this moment.
             UnavailableError: the chain does not answer.
         """
-        folder = self._run(tenant, run_id)
+        folder = self.folder(tenant, run_id)
+        if not folder.journal.exists():
+            self._require_registered(run_id)
+        if offset + len(piece) > MOST_JOURNAL_BYTES:
+            raise Refused(
+                "journal is longer than a service takes",
+                where="journal",
+                expected=f"<= {MOST_JOURNAL_BYTES} bytes",
+            )
         with self._held(tenant, run_id):
-            self._require_room(tenant, run_id, len(piece))
+            self._room.require(tenant, str(run_id), len(piece))
             received = self._copy(folder, run_id).append(offset, piece)
-            self._count(tenant, run_id, len(piece), new=offset == 0)
+            self._room.add(tenant, str(run_id), len(piece), new=offset == 0)
             return received
 
     def put(self, tenant: str, run_id: RunId, name: str, digest: Digest, data: bytes) -> bool:
@@ -173,20 +166,20 @@ class Inbox:
                 hint="send it again",
             )
         kind.check(name, data, run_id)
-        folder = self._run(tenant, run_id)
+        folder = self.folder(tenant, run_id)
+        if not folder.journal.is_file():
+            raise NotFound(
+                "of this run's journal nothing is here yet",
+                where=str(run_id),
+                hint="send the journal first",
+            )
         with self._held(tenant, run_id):
-            if not folder.journal.is_file():
-                raise NotFound(
-                    "of this run's journal nothing is here yet",
-                    where=str(run_id),
-                    hint="send the journal first",
-                )
             path = folder.evidence / name
             before = path.stat().st_size if path.is_file() else None
             more = len(data) - (before or 0)
-            self._require_room(tenant, run_id, more)
+            self._room.require(tenant, str(run_id), more)
             write_atomically(path, data)
-            self._count(tenant, run_id, more, new=before is None)
+            self._room.add(tenant, str(run_id), more, new=before is None)
             return before is None
 
     def agreement(self, tenant: str, run_id: RunId) -> Agreement:
@@ -194,27 +187,17 @@ class Inbox:
 
         Raises:
             NotFound: of this run nothing is here.
-            UnavailableError: the chain does not answer.
+            UnavailableError: the chain does not answer, or others are being compared for long.
         """
-        folder = self._run(tenant, run_id)
+        folder = self.folder(tenant, run_id)
         if not folder.journal.is_file():
             raise NotFound("of this run nothing is here", where=str(run_id), hint="push it first")
-        with self._held(tenant, run_id):
-            evidence = FolderEvidence(folder)
-            records, heads = evidence.records(), evidence.heads()
-            named = evidence.named_run()
-        faults = history_faults(records) + head_faults(heads, records)
-        if named != run_id:
-            faults.append(f"run.json: run_id {named}, pushed as {run_id}")
         run = self._registered(run_id)
-        if run is not None and run.size and len(records) >= run.size:
-            try:
-                require_log(records, run.size, run.root, "the newest head")
-            except ProvenanceError as error:
-                faults.append(f"chain: {error}")
-        return Agreement(len(records), len(heads), 0 if run is None else run.size, faults)
+        with self._alone():
+            return _agreement(FolderEvidence(folder), run_id, run)
 
-    def _run(self, tenant: str, run_id: RunId) -> RunFolder:
+    def folder(self, tenant: str, run_id: RunId) -> RunFolder:
+        """Where a tenant's copy of a run lies."""
         return RunFolder(self._folder / tenant / str(run_id))
 
     def _copy(self, folder: RunFolder, run_id: RunId) -> JournalCopy:
@@ -227,7 +210,17 @@ class Inbox:
                 self._copies.popitem(last=False)
             return copy
 
-    def _opening(self, run_id: RunId, record: Record) -> None:
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep others from reading a run whole meanwhile: it takes memory and time."""
+        if not self._reading.acquire(timeout=WAIT_S):
+            raise UnavailableError("other runs are being read", hint="ask again in a minute")
+        try:
+            yield
+        finally:
+            self._reading.release()
+
+    def _require_registered(self, run_id: RunId) -> RunFacts:
         run = self._registered(run_id)
         if run is None:
             raise Refused(
@@ -236,6 +229,10 @@ class Inbox:
                 hint="push a run that was trained with --anchor on this service's chain; a moment "
                 "later if it was registered just now",
             )
+        return run
+
+    def _opening(self, run_id: RunId, record: Record) -> None:
+        run = self._require_registered(run_id)
         if record.digest != run.preregistration:
             raise Refused(
                 "journal begins otherwise than the run",
@@ -268,46 +265,15 @@ class Inbox:
         finally:
             os.close(fd)
 
-    def _require_room(self, tenant: str, run_id: RunId, more: int) -> None:
-        taken = self._counted(tenant)
-        run = str(run_id)
-        is_new = run not in taken.files
-        full = (
-            taken.bytes + more > self._most_bytes,
-            is_new and len(taken.files) >= MAX_RUN_FOLDERS,
-            taken.files.get(run, 0) >= MOST_RUN_FILES and more > 0,
-        )
-        if any(full):
-            raise InboxFull(
-                "pushed runs of this tenant take all that they may",
-                hint="ask whoever runs the service for room",
-            )
 
-    def _counted(self, tenant: str) -> _Taken:
-        with self._lock:
-            taken = self._taken.get(tenant)
-        if taken is not None and self._clock() - taken.counted_s < COUNTED_S:
-            return taken
-        taken = _Taken(self._clock(), 0, {})
-        root = self._folder / tenant
-        for place, _, names in os.walk(root):
-            run = Path(place).relative_to(root).parts[:1]
-            for name in names:
-                taken.files[run[0] if run else ""] = taken.files.get(run[0] if run else "", 0) + 1
-                taken.bytes += _size(Path(place) / name)
-        with self._lock:
-            self._taken[tenant] = taken
-        return taken
-
-    def _count(self, tenant: str, run_id: RunId, more: int, *, new: bool) -> None:
-        with self._lock:
-            taken = self._taken[tenant]
-            taken.bytes += more
-            taken.files[str(run_id)] = taken.files.get(str(run_id), 0) + int(new)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return 0  # it vanished meanwhile
+def _agreement(evidence: FolderEvidence, run_id: RunId, run: RunFacts | None) -> Agreement:
+    records, heads = evidence.records(), evidence.heads()
+    faults = history_faults(records) + head_faults(heads, records)
+    if (named := evidence.named_run()) != run_id:
+        faults.append(f"run.json: run_id {named}, pushed as {run_id}")
+    if run is not None and run.size and len(records) >= run.size:
+        try:
+            require_log(records, run.size, run.root, "the newest head")
+        except ProvenanceError as error:
+            faults.append(f"chain: {error}")
+    return Agreement(len(records), len(heads), 0 if run is None else run.size, faults)

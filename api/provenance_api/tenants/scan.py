@@ -81,8 +81,8 @@ class Scan:
 
     Args:
         scan_s: Least seconds between two scans.
-        holds_log: Whether a folder's journal begins with the log that the chain has of its run.
-            Raises UnavailableError.
+        beyond: How many records a folder's journal has after the log that the chain has of its run;
+            None if it does not begin with that. Raises UnavailableError.
         clock: Seconds, monotonic.
     """
 
@@ -91,12 +91,12 @@ class Scan:
         database: Database,
         shelf: Shelf,
         scan_s: float,
-        holds_log: Callable[[RunFolder], bool],
+        beyond: Callable[[RunFolder], int | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._shelf = database, shelf
         self._redaction = Redaction(shelf.roots)
-        self._scan_s, self._holds_log, self._clock = scan_s, holds_log, clock
+        self._scan_s, self._beyond, self._clock = scan_s, beyond, clock
         self._scans, self._lock = threading.Lock(), threading.Lock()  # the latter: of `_problems`
         self._seen: dict[Path, Stamp] = {}
         self._contested: dict[Path, float] = {}  # folders that are not shown, and when we asked
@@ -131,6 +131,19 @@ class Scan:
                 self._look(folder)
         self._forget_all_but(found)
         self._scanned_s = self._clock()
+
+    def look_at(self, folder: RunFolder) -> None:
+        """Index one folder of the current scope's tenant, if it is new or changed.
+
+        Raises:
+            UnavailableError: the database does not answer, or a scan holds it for long.
+        """
+        if not self._scans.acquire(timeout=PATIENCE_S):
+            raise UnavailableError("run folders are being scanned", hint="ask again in a moment")
+        try:
+            self._look(folder)
+        finally:
+            self._scans.release()
 
     def keep_up(self) -> None:
         """As `refresh`, but for whoever waits for nothing: it ends at once if another one runs."""
@@ -226,7 +239,7 @@ class Scan:
             with self._database.session() as session:
                 index_run(session, folder)
         except VerificationError:
-            if not self._is_rival(folder) or not self._is_confirmed(folder):
+            if not self._is_rival(folder) or self._confirmed(folder) is None:
                 raise
             with self._database.session() as session:
                 forget_run(session, folder)
@@ -235,15 +248,17 @@ class Scan:
     def _contest(self, folder: RunFolder, run_id: RunId) -> None:
         """Show a released run's rows to everybody, if the chain does not speak for others'.
 
-        Two tenants may have folders that name one run. The chain says whose journal is the run's.
+        Two tenants may have folders that name one run. The chain says whose journal is the run's:
+        of two that begin with its log, one that ends there is shown before one with records that
+        nobody anchored, and else the one that is shown already.
         """
         with self._database.session() as session:
             shown = shown_by(session, run_id)
         if shown is None or shown[0] == writer():
             return
         rival, place = shown
-        known = place in self._seen
-        if self._is_confirmed(folder) and not (known and self._is_confirmed(RunFolder(place))):
+        mine, other = self._confirmed(folder), self._of_rival(rival, RunFolder(place))
+        if mine is not None and (other is None or (mine == 0 and other > 0)):
             with acting_for(rival), self._database.session() as session:
                 set_shown(session, run_id, False)
             with self._database.session() as session:
@@ -251,11 +266,19 @@ class Scan:
         else:
             self._contested[folder.root] = self._clock()
 
-    def _is_confirmed(self, folder: RunFolder) -> bool:
+    def _confirmed(self, folder: RunFolder) -> int | None:
         try:
-            return self._holds_log(folder)
+            return self._beyond(folder)
         except UnavailableError as error:
             raise _Undecided(error) from error
+
+    def _of_rival(self, tenant: str, folder: RunFolder) -> int | None:
+        """As `_confirmed`, of a folder that the database names; None if it is no tenant's now."""
+        try:
+            self._shelf.require_own(tenant, folder)
+        except InputError:
+            return None
+        return self._confirmed(folder)
 
     def _is_rival(self, folder: RunFolder) -> bool:
         """Whether the run's rows are those of another folder, which names the same run.

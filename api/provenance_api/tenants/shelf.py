@@ -80,14 +80,18 @@ class Shelf:
         """Refuse a run folder (attacker-controlled) of which nothing may be looked at.
 
         Raises:
-            InputError: it is a link, leads out of its tenant's folders, or has no name in UTF-8.
+            InputError: it is a link, leads out of its tenant's folders, or has no name in UTF-8; or
+                the tenant has no such folders here.
         """
         if not _is_text(folder.root):
             raise InputError(
                 "name of a run folder is not UTF-8", where=str(folder.root), hint="rename it"
             )
         if self._several:
-            root = next(r for r in self._roots[tenant] if folder.root.is_relative_to(r))
+            roots = (r for r in self._roots.get(tenant, ()) if folder.root.is_relative_to(r))
+            root = next(roots, None)
+            if root is None:
+                raise InputError("run folder is in no folder of its tenant", where=str(folder.root))
             require_apart(folder, self._places[root])
 
     def require_own(self, tenant: str, folder: RunFolder) -> None:

@@ -31,8 +31,10 @@ from provenance_api.tenants.shelf import Shelf
 Faults = dict[Path, ProvenanceError | None]
 
 
-def holds_log(evidence: FolderEvidence, chain: ChainSnapshot) -> bool:
-    """Whether a journal (attacker-controlled) begins with the whole log that the chain has.
+def records_beyond(evidence: FolderEvidence, chain: ChainSnapshot) -> int | None:
+    """How many records a journal (attacker-controlled) has after the log that the chain has.
+
+    None if it does not begin with the whole of that log, or the chain has none.
 
     Raises:
         UnavailableError: the chain does not answer.
@@ -40,12 +42,13 @@ def holds_log(evidence: FolderEvidence, chain: ChainSnapshot) -> bool:
     run_id = evidence.named_run()
     run = None if run_id is None else chain.run(run_id)
     if run is None or run.size == 0:
-        return False
+        return None
     try:
-        require_log(evidence.records(run.size), run.size, run.root, "the newest head")
+        records = evidence.records()
+        require_log(records, run.size, run.root, "the newest head")
     except ProvenanceError:
-        return False
-    return True
+        return None
+    return len(records) - run.size
 
 
 def require_beginning(records: Sequence[Record], run_id: RunId, chain: ChainSnapshot) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance.errors import AuthError, ProvenanceError, UnavailableError
+from provenance.errors import AuthError, ProvenanceError
 from provenance.ids import RunId
 from provenance.layout import RunFolder
 from provenance.log.run_log import run_id_of
@@ -88,10 +88,10 @@ class PushedMeanwhile:
         """
         service = self._destination.service(run_id_of(self._folder))
         try:
-            Pushing(self._folder, service).push()
-            return service.check()
-        except OSError as error:
-            raise UnavailableError("run cannot be read", actual=error.strerror) from error
+            pushing = Pushing(self._folder, service)
+            sent = pushing.push()
+            pushing.confirm()
+            return service.check(sent.records)
         finally:
             service.close()
 
@@ -105,14 +105,13 @@ class PushedMeanwhile:
         while not self._stop.wait(self.every_s):
             try:
                 pushing.push()
-            except (ProvenanceError, OSError) as error:
+            except ProvenanceError as error:
                 self._tell(error)
         service.close()
 
-    def _tell(self, error: ProvenanceError | OSError) -> None:
-        what = error.what if isinstance(error, ProvenanceError) else "cannot be read"
-        if what not in self._told:
-            self._told.add(what)
+    def _tell(self, error: ProvenanceError) -> None:
+        if error.what not in self._told:
+            self._told.add(error.what)
             self._warn(f"warning: not pushed for now: {error}")
 
 

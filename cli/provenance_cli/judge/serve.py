@@ -42,6 +42,7 @@ class Offer:
         allow_rollback: take a trust file older than one that was used before.
         others: folders of evidence of named tenants.
         inbox: folder of what tenants push; None: pushes are not taken.
+        inbox_gib: what the pushed runs of one tenant may take.
     """
 
     folders: tuple[Path, ...]
@@ -52,6 +53,7 @@ class Offer:
     allow_rollback: bool = False
     others: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     inbox: Path | None = None
+    inbox_gib: int = 64
 
 
 @serve_app.command()
@@ -78,6 +80,9 @@ def serve(
             "it the service takes no pushes."
         ),
     ] = None,
+    inbox_gib: Annotated[
+        int, typer.Option(min=1, max=1 << 20, help="GiB that one tenant's pushed runs may take.")
+    ] = 64,
     tenant: Annotated[
         list[str] | None,
         typer.Option(
@@ -111,7 +116,7 @@ def serve(
     settings = Settings.load()
     named = evidence or ([] if inbox is not None else ["runs"])
     folders, others = tenants_of(named, tenant or [], inbox)
-    offer = Offer(folders, trust, database, policy, slow, allow_rollback, others, inbox)
+    offer = Offer(folders, trust, database, policy, slow, allow_rollback, others, inbox, inbox_gib)
     state = compose(settings, offer)
     listener = listen(host, port)
     base = url_of(host, listener)
@@ -138,8 +143,9 @@ def compose(settings: Settings, offer: Offer) -> AppState:
     from provenance.judgement.policy import load_policy
     from provenance.judgement.trust_file import load_trust, parse_trust
     from provenance_api.db import Database
-    from provenance_api.state import AppState
+    from provenance_api.state import AppState, Limits
     from provenance_cli.judge.editions import require_no_rollback
+    from provenance_cli.outputs import try_folder
     from provenance_cli.wiring import prover_for, reader_for, require_folder
 
     for folder in (*offer.folders, *(f for each in offer.others.values() for f in each)):
@@ -152,6 +158,9 @@ def compose(settings: Settings, offer: Offer) -> AppState:
                 actual=error.actual,
                 hint="pass --evidence FOLDER",
             ) from error
+    if offer.inbox is not None:
+        try_folder(offer.inbox, "--inbox")
+        offer.inbox.mkdir(parents=True, exist_ok=True)
     trust_path = offer.trust or settings.trust
     # For its errors, which name the file and say how to mend it.
     require_no_rollback(load_trust(trust_path), settings, allowed=offer.allow_rollback)
@@ -166,6 +175,7 @@ def compose(settings: Settings, offer: Offer) -> AppState:
         folders=offer.folders,
         others=offer.others,
         inbox=offer.inbox,
+        limits=Limits(inbox_bytes=offer.inbox_gib << 30),
         reader=lambda: reader_for(settings, parsed, BRISK),
         prover=lambda: prover_for(settings, offer.slow),
         policy=load_policy(offer.policy),

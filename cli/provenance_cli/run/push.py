@@ -31,14 +31,14 @@ def push(
 ) -> None:
     """Send a service what it lacks of a run: records, heads, proofs and keys.
 
-    Records are sent as the journal has them, with the digests of what was trained on. Contents of
-    the dataset, salts, blindings, weights and paths of this machine are not sent. Given again, it
-    sends only what is new. The journal here stays the truth. The service checks each piece, and at
-    the end compares the whole with itself and with the chain; that is no verdict. Exit code 1:
-    something that was sent contradicts itself or the chain.
+    Records are sent as the journal has them: digests of what was trained on, and the configuration
+    with the paths that stand in it. Contents of the dataset, salts, blindings and weights are not
+    sent. Given again, it sends only what is new. The journal here stays the truth. The service
+    checks each piece, and at the end compares the whole with itself and with the chain; that is no
+    verdict. Exit code 1: something that was sent contradicts itself or the chain, or is not shown.
     """
     from provenance.log.run_log import run_id_of
-    from provenance.push.sending import send
+    from provenance.push.sending import Pushing
     from provenance.push.service import PushService
     from provenance_cli.jobs.meanwhile import token_of
 
@@ -47,8 +47,11 @@ def push(
     service = PushService(server, run_id, token_of(token_file))
     try:
         with working("push") as progress:
-            sent = send(folder, service, progress)
-            checked = service.check()
+            pushing = Pushing(folder, service)
+            sent = pushing.push(progress)
+            pushing.confirm()
+            progress("the service compares it with itself and with the chain")
+            checked = service.check(sent.records)
     finally:
         service.close()
     value = {
@@ -61,7 +64,7 @@ def push(
         "files": sent.files,
         "new_files": sent.new_files,
         "bytes_sent": sent.bytes,
-        "not_sent": sent.kept,
+        "not_sent": [visible(name) for name in sent.kept],
         "anchored": checked.anchored,
         "faults": list(checked.faults),
     }

@@ -14,14 +14,16 @@ from typing import Any
 import pytest
 
 from provenance.digest import sha256
+from provenance.errors import InputError, UnavailableError
 from provenance.ids import to_hex
 from provenance.layout import RunFolder
 from provenance.push import files
 from provenance.push.copy import MOST_PIECE_BYTES, NOTHING, pieces
 from provenance.push.sending import send
 from provenance_api.state import Limits
-from provenance_api.tenants import inbox as inboxes
-from provenance_api.tenants.inbox import Inbox, InboxFull
+from provenance_api.tenants import room as rooms
+from provenance_api.tenants.inbox import Inbox
+from provenance_api.tenants.room import InboxFull
 from tests.api.pushing.conftest import Box
 from tests.support.chain import Lab
 from tests.support.spine import Run
@@ -140,7 +142,7 @@ def test_what_is_no_such_file_is_refused(box: Box, honest: Run, name: str) -> No
 def test_files_of_another_run_are_refused(box: Box, honest: Run, twice: Run) -> None:
     send(honest.folder, box.service(honest))
     for name in ("heads.jsonl", "run.json"):
-        data = files.content_to_send(twice.folder, name)
+        data = files.content_to_send(twice.folder, name, 1 << 30)[0]
         answer = put(box, honest, name, data)
         assert (answer.status_code, "another run" in answer.json()["detail"]) == (400, True)
 
@@ -227,8 +229,8 @@ def test_runs_and_files_of_a_tenant_are_counted(
     honest: Run, twice: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = {run.run_id: run.lab.reader().final().run(run.run_id) for run in (honest, twice)}
-    monkeypatch.setattr(inboxes, "MAX_RUN_FOLDERS", 1)
-    monkeypatch.setattr(inboxes, "MOST_RUN_FILES", 2)
+    monkeypatch.setattr(rooms, "MOST_RUNS", 1)
+    monkeypatch.setattr(rooms, "MOST_RUN_FILES", 2)
     now = [0.0]
     box = Inbox(tmp_path, lambda run_id: facts[run_id], 1 << 30, lambda: now[0])
     for offset, piece, _ in pieces(honest.folder.journal, NOTHING):
@@ -305,7 +307,7 @@ def test_texts_of_the_documentation_name_every_file(box: Box) -> None:
 
 def test_a_silent_chain_is_no_refusal(make_box: Callable[..., Box], honest: Run, lab: Lab) -> None:
     def silent() -> Any:
-        raise inboxes.UnavailableError("the endpoint does not answer")
+        raise UnavailableError("the endpoint does not answer")
 
     box = make_box(reader=silent)
     _, piece, _ = next(pieces(honest.folder.journal, NOTHING))
@@ -317,6 +319,6 @@ def test_a_silent_chain_is_no_refusal(make_box: Callable[..., Box], honest: Run,
 def test_a_folder_that_is_no_run_is_not_pushed(tmp_path: Path, box: Box, honest: Run) -> None:
     empty = RunFolder(tmp_path / "empty")
     empty.evidence.mkdir(parents=True)
-    with pytest.raises(OSError):
+    with pytest.raises(InputError, match="cannot be read"):
         send(empty, box.service(honest))
     assert box.files() == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -28,6 +29,11 @@ class World:
     client: TestClient
     store: Store
     folders: dict[str, Path]
+    make_client: ClientFactory
+
+    def restarted(self, **changes: Any) -> TestClient:
+        """Another service on the same database."""
+        return self.make_client(database=self.store.service, **changes)
 
     def headers(self, tenant: str | None) -> dict[str, str]:
         """What a request of a tenant sends; of nobody, nothing."""
@@ -89,7 +95,7 @@ def make_world(
         for run in pushed:
             run.copy(place / "inbox" / ACME / to_hex(run.run_id))
         client = make_client(database=store.service, others=others, inbox=place / "inbox")
-        return World(client, store, folders)
+        return World(client, store, folders, make_client)
 
     return make
 

@@ -111,7 +111,7 @@ def test_of_another_tenants_copies_one_is_read(
     for number in range(3):
         twice.copy(tmp_path / BOLT / f"copy-{number}")
     shelf = Shelf({BOLT: (tmp_path / BOLT,), ACME: ()}, several=True)
-    Scan(new_store().service, shelf, 0.0, lambda _: True).refresh()
+    Scan(new_store().service, shelf, 0.0, lambda _: 0).refresh()
     assert [len(shelf.seen_by(who)) for who in (None, ACME, BOLT)] == [1, 1, 3]
 
 
@@ -249,9 +249,9 @@ def test_a_copy_that_was_first_is_left_when_the_chain_goes_on(
     """The attack: bolt has acme's run first, and stays shown when the log grows."""
     place = {tenant: tmp_path / "held" / tenant for tenant in (ACME, BOLT)}
     copies = {tenant: twice.copy(folder / "run").folder.root for tenant, folder in place.items()}
-    store, now, confirmed = new_store(), [0.0], set(copies.values())
+    store, now, beyond = new_store(), [0.0], dict.fromkeys(copies.values(), 0)
     shelf = Shelf({BOLT: (place[BOLT],), ACME: (place[ACME],)}, several=True)
-    scanned = Scan(store.service, shelf, 0.0, lambda f: f.root in confirmed, lambda: now[0])
+    scanned = Scan(store.service, shelf, 0.0, lambda f: beyond.get(f.root), lambda: now[0])
 
     def shown() -> str | None:
         with store.service.session() as session:
@@ -260,10 +260,33 @@ def test_a_copy_that_was_first_is_left_when_the_chain_goes_on(
 
     scanned.refresh()
     assert shown() == BOLT
-    confirmed.discard(copies[BOLT])
+    del beyond[copies[BOLT]]
     now[0] += CONTEST_S
     scanned.refresh()
     assert shown() == ACME
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("first", [ACME, BOLT])
+def test_records_that_nobody_anchored_are_not_shown_in_anothers_run(
+    make_world: Callable[..., World], twice: Run, tmp_path: Path, first: str, restarted: bool
+) -> None:
+    """The attack: bolt has acme's released run, and a release of its own after it."""
+    world = make_world()
+    forged = twice.copy(tmp_path / "forged")
+    forged.log(forged.release_record("forged"))
+    runs = {ACME: twice, BOLT: forged}
+    for tenant in (first, BOLT if first == ACME else ACME):
+        runs[tenant].copy(world.folders[tenant] / "run")
+        scan(world)
+    client = world.client
+    if restarted:  # the service reads bolt's folders first
+        others = {tenant: (world.folders[tenant],) for tenant in (BOLT, ACME)}
+        client = world.restarted(others=others)
+    shown = client.get(f"/runs/{to_hex(twice.run_id)}").json()
+    assert [each["name"] for each in shown["releases"]] == ["llama", "llama"]
+    named = [each["name"] for each in client.get("/releases").json()["releases"]]
+    assert "forged" not in named
 
 
 def test_a_chain_that_does_not_answer_keeps_nobody_out(
@@ -276,7 +299,7 @@ def test_a_chain_that_does_not_answer_keeps_nobody_out(
     hostile.copy(place[BOLT] / "own")
     store = new_store()
 
-    def silent(_: RunFolder) -> bool:
+    def silent(_: RunFolder) -> int | None:
         raise UnavailableError("chain does not answer")
 
     shelf = Shelf({tenant: (folder,) for tenant, folder in place.items()}, several=True)
