@@ -155,6 +155,11 @@ VARIABLES: dict[str, tuple[str, str]] = {
         "an SQLite file in PROVENANCE_HOME",
         "Database URL of `serve`. A URL with a password goes here, not on the command line.",
     ),
+    "PROVENANCE_SERVER": ("none", "URL of the service to which `push` and `train` push runs."),
+    "PROVENANCE_TOKEN_FILE": (
+        "typed at a terminal",
+        "0600 file with the token that opens it, made with `service token create --may-push`.",
+    ),
 }
 
 
