@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 from base64 import b64decode
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from provenance.digest import Digest
 from provenance.encoding import MAX_INTEGER
-from provenance.errors import InputError, NotFound
+from provenance.errors import InputError, NotFound, UnavailableError
 from provenance.ids import RunId, to_hex
 from provenance.push.copy import MOST_PIECE_BYTES, Received
 from provenance.push.files import require_kind
@@ -28,6 +29,8 @@ from provenance_api.tenants.inbox import Held, Inbox
 from provenance_api.tenants.scan import Scan
 from provenance_api.tenants.tokens import BadToken, MayNotPush, Tokens
 
+WAIT_S = 20.0
+"""Seconds that whoever wants a run read waits for others."""
 AT_A_TIME = 2
 """Bodies of a tenant that are in memory at a time; its others wait."""
 SLOWEST = 64 << 10
@@ -53,6 +56,36 @@ ContentDigest = Annotated[
     str, Header(alias="Content-Digest", max_length=200, description="RFC 9530: sha-256=:..:")
 ]
 FileName = Annotated[str, Path(max_length=200, description="Path below `provenance/`.")]
+
+
+class Turns:
+    """Lets one run be read whole at a time, which takes memory and time; others wait their turn.
+
+    Nobody waits in a thread, which other requests need, and a tenant's requests wait for each other
+    first.
+    """
+
+    def __init__(self, tenants: Collection[str]) -> None:
+        self._each = {tenant: asyncio.Semaphore() for tenant in tenants}
+        self._all = asyncio.Semaphore()
+
+    @asynccontextmanager
+    async def of(self, tenant: str) -> AsyncIterator[None]:
+        """A tenant's turn.
+
+        Raises:
+            UnavailableError: it does not come within `WAIT_S`.
+        """
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(WAIT_S):
+                    await held.enter_async_context(self._each[tenant])
+                    await held.enter_async_context(self._all)
+            except TimeoutError as error:
+                raise UnavailableError(
+                    "other runs are being read", hint="ask again in a minute"
+                ) from error
+            yield
 
 
 class ReceivedModel(BaseModel):
@@ -92,6 +125,7 @@ def push_routes(
     """
     router = APIRouter(tags=["push"])
     bodies = {tenant: asyncio.Semaphore(AT_A_TIME) for tenant in served}
+    turns = Turns(served)
 
     async def sender(request: Request) -> tuple[Inbox, str]:
         given = request.headers.getlist("authorization")
@@ -120,7 +154,9 @@ def push_routes(
     async def get_push_state(request: Request, run_id: RunIdText) -> Response:
         box, tenant = await sender(request)
         run = RunId.parse(run_id)
-        return JSONResponse(_state(run, await run_in_threadpool(box.held, tenant, run)))
+        async with turns.of(tenant):
+            held = await run_in_threadpool(box.held, tenant, run)
+        return JSONResponse(_state(run, held))
 
     @router.patch(
         "/push/{run_id}/journal",
@@ -166,10 +202,11 @@ def push_routes(
     async def check_push(request: Request, run_id: RunIdText) -> Response:
         box, tenant = await sender(request)
         run = RunId.parse(run_id)
-        found = await run_in_threadpool(box.agreement, tenant, run)
-        with acting_for(tenant):
-            await run_in_threadpool(scan.look_at, box.folder(tenant, run))
-            damage = scan.damage(run)
+        async with turns.of(tenant):
+            found = await run_in_threadpool(box.agreement, tenant, run)
+            with acting_for(tenant):
+                await run_in_threadpool(scan.look_at, box.folder(tenant, run))
+                damage = scan.damage(run)
         value = PushCheck(
             run_id=str(run),
             records=found.records,

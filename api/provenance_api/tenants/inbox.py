@@ -25,7 +25,6 @@ from provenance.errors import (
     NotFound,
     OutputError,
     ProvenanceError,
-    UnavailableError,
 )
 from provenance.ids import RunId, to_hex
 from provenance.judgement.facts import RunFacts
@@ -39,8 +38,6 @@ from provenance.verify.sources.evidence import FolderEvidence
 from provenance_api.tenants.room import Room
 
 KEPT_COPIES = 64
-WAIT_S = 20.0
-"""Seconds that whoever wants a run read waits for others."""
 MOST_JOURNAL_BYTES = 512 << 20
 
 
@@ -92,7 +89,7 @@ class Inbox:
     ) -> None:
         self._folder, self._registered = folder, registered
         self._room = Room(folder, most_bytes, clock)
-        self._lock, self._reading = threading.Lock(), threading.Lock()
+        self._lock = threading.Lock()
         self._copies: OrderedDict[Path, JournalCopy] = OrderedDict()
 
     def held(self, tenant: str, run_id: RunId) -> Held:
@@ -100,12 +97,11 @@ class Inbox:
 
         Raises:
             Conflict: it is being pushed at this moment.
-            UnavailableError: others are being read for long.
         """
         folder = self.folder(tenant, run_id)
         if not folder.evidence.is_dir():
             return Held(NOTHING, {})
-        with self._alone(), self._held(tenant, run_id):
+        with self._held(tenant, run_id):
             names, _ = files_to_send(folder)
             files = {name: hash_file(folder.evidence / name) for name in names}
             return Held(self._copy(folder, run_id).received(), files)
@@ -187,14 +183,12 @@ class Inbox:
 
         Raises:
             NotFound: of this run nothing is here.
-            UnavailableError: the chain does not answer, or others are being compared for long.
+            UnavailableError: the chain does not answer.
         """
         folder = self.folder(tenant, run_id)
         if not folder.journal.is_file():
             raise NotFound("of this run nothing is here", where=str(run_id), hint="push it first")
-        run = self._registered(run_id)
-        with self._alone():
-            return _agreement(FolderEvidence(folder), run_id, run)
+        return _agreement(FolderEvidence(folder), run_id, self._registered(run_id))
 
     def folder(self, tenant: str, run_id: RunId) -> RunFolder:
         """Where a tenant's copy of a run lies."""
@@ -209,16 +203,6 @@ class Inbox:
             while len(self._copies) > KEPT_COPIES:
                 self._copies.popitem(last=False)
             return copy
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep others from reading a run whole meanwhile: it takes memory and time."""
-        if not self._reading.acquire(timeout=WAIT_S):
-            raise UnavailableError("other runs are being read", hint="ask again in a minute")
-        try:
-            yield
-        finally:
-            self._reading.release()
 
     def _require_registered(self, run_id: RunId) -> RunFacts:
         run = self._registered(run_id)

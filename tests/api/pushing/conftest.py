@@ -35,14 +35,25 @@ class Box:
         return PushService(self.url, run.run_id, token or self.token(), pause=lambda _: None)
 
     def ask(
-        self, method: str, path: str, token: str | None = None, data: Any = b"", **headers: str
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        data: Any = b"",
+        timeout: float = 30,
+        **headers: str,
     ) -> requests.Response:
         """One request; `Upload_Offset` stands for the header `Upload-Offset`."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         return requests.request(
-            method, f"{self.url}{path}", data=data, headers=sent, timeout=30, allow_redirects=False
+            method,
+            f"{self.url}{path}",
+            data=data,
+            headers=sent,
+            timeout=timeout,
+            allow_redirects=False,
         )
 
     def pushed(self, run: Run, tenant: str = DEFAULT_TENANT) -> Path:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +20,7 @@ from provenance.push import copy as copying
 from provenance.push.copy import NOTHING, JournalCopy, Received, pieces
 from provenance.push.sending import Pushing, send
 from provenance.push.service import Held, PushService
+from provenance_api.routes import push as push_route
 from provenance_api.state import Limits
 from provenance_api.tenants import inbox as inboxes
 from tests.api.pushing.conftest import Box
@@ -138,7 +141,7 @@ def test_runs_that_nobody_registered_leave_nothing(box: Box, honest: Run) -> Non
 def test_one_run_is_read_at_a_time(box: Box, honest: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The attack: many checks at a time, each of which takes a run's memory."""
     send(honest.folder, box.service(honest))
-    monkeypatch.setattr(inboxes, "WAIT_S", 0.01)
+    monkeypatch.setattr(push_route, "WAIT_S", 0.01)
     held = []
     agreement = inboxes._agreement
 
@@ -150,6 +153,30 @@ def test_one_run_is_read_at_a_time(box: Box, honest: Run, monkeypatch: pytest.Mo
     monkeypatch.setattr(inboxes, "_agreement", asking)
     assert box.ask("POST", at(honest, "/check"), box.token()).status_code == 200
     assert held[:2] == [503, 503]
+
+
+def test_who_waits_for_a_check_is_in_nobodys_way(
+    box: Box, honest: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attack: more checks at a time than the service has threads."""
+    send(honest.folder, box.service(honest))
+    ended, agreement, token = threading.Event(), inboxes._agreement, box.token()
+
+    def waiting(*given: Any) -> Any:
+        assert ended.wait(60)
+        return agreement(*given)
+
+    monkeypatch.setattr(inboxes, "_agreement", waiting)
+    with ThreadPoolExecutor(80) as pool:
+        asked = [
+            pool.submit(box.ask, "POST", at(honest, "/check"), token, timeout=90) for _ in range(80)
+        ]
+        try:
+            answer = box.ask("GET", f"/runs/{to_hex(honest.run_id)}", timeout=15)
+            assert answer.status_code == 200
+        finally:
+            ended.set()
+        assert {each.result().status_code for each in asked} == {200}
 
 
 def test_a_journal_has_an_end(box: Box, honest: Run, monkeypatch: pytest.MonkeyPatch) -> None:
