@@ -15,6 +15,8 @@ from provenance_api.app import create_app
 from provenance_api.db.engine import RefusedValue, WrittenMeanwhile
 from provenance_api.headers import HEADERS
 from provenance_api.problems import STATUS, AmbiguousModel, UnknownModel, problem_of, status_of
+from provenance_api.tenants.room import InboxFull
+from provenance_api.tenants.tokens import MayNotPush
 from tests.support.chain import Lab
 from tests.support.service import ClientFactory, StateFactory
 from tests.support.spine import Run
@@ -46,14 +48,18 @@ OPERATIONS = {
     "get /.well-known/provenance-trust.yaml": "getTrustFile",
     "post /verify": "verifyFolder",
     "get /badge/{model_id}": "getBadge",
+    "get /push/{run_id}": "getPushState",
+    "patch /push/{run_id}/journal": "pushJournal",
+    "put /push/{run_id}/files/{name}": "pushFile",
+    "post /push/{run_id}/check": "checkPush",
 }
 ERRORS = [
     c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, ProvenanceError)
-] + [RefusedValue, WrittenMeanwhile]  # what a database says of itself is for no client
+] + [RefusedValue, WrittenMeanwhile, InboxFull]  # what a database says of itself is for no client
 
 
 def test_problem_table_is_complete() -> None:
-    assert set(STATUS) == set(ERRORS)
+    assert set(STATUS) == {*ERRORS, MayNotPush}
 
 
 @pytest.mark.parametrize("error", ERRORS)
@@ -72,6 +78,7 @@ def test_every_error_becomes_a_problem(error: type[ProvenanceError]) -> None:
 def test_subclasses_take_the_status_of_their_nearest_parent() -> None:
     assert status_of(UnknownModel("x", ("names",))) == 404
     assert status_of(AmbiguousModel("x", ())) == 409
+    assert status_of(MayNotPush()) == 403
 
 
 def test_problems_follow_the_accept_header(client: TestClient) -> None:
