@@ -36,3 +36,15 @@ def write_new_secret(path: Path, data: bytes) -> None:
     except OSError:
         path.unlink(missing_ok=True)
         raise
+
+
+def write_all(fd: int, data: bytes, offset: int) -> None:
+    """Write all of `data` at an offset, however little the system takes at a time.
+
+    Raises:
+        OSError: the disk refuses; a part may be written.
+    """
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view, offset = view[written:], offset + written

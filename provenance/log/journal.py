@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance.causes import cause_of
-from provenance.durable import sync_directory
+from provenance.durable import sync_directory, write_all
 from provenance.errors import Conflict, InputError, OutputError, UnavailableError
 from provenance.log.frames import (
     MAX_PAYLOAD_BYTES,
@@ -81,7 +81,7 @@ class Journal:
             ) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write_all(fd, start, 0)
+            write_all(fd, start, 0)
             sync(fd)
             sync_directory(path.parent)
         except OSError as error:
@@ -222,7 +222,7 @@ class Journal:
                 frames, self._pending = self._pending, []
             data, failure = b"".join(frames), None
             try:
-                _write_all(self._fd, data, self._end)
+                write_all(self._fd, data, self._end)
                 self._sync(self._fd)  # frames are safe after this line and not before
             except OSError as error:
                 failure = error
@@ -243,10 +243,3 @@ class Journal:
             # The half-written tail stays: the next write overwrites it from the same offset, and
             # `open` cuts it off.
             return
-
-
-def _write_all(fd: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(fd, view, offset)
-        view, offset = view[written:], offset + written

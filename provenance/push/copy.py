@@ -17,6 +17,7 @@ from pathlib import Path
 
 from provenance.causes import cause_of
 from provenance.digest import open_regular
+from provenance.durable import write_all
 from provenance.errors import Conflict, InputError, OutputError, VerificationError
 from provenance.layout import write_atomically
 from provenance.log.frames import (
@@ -79,7 +80,7 @@ class JournalCopy:
 
     def __init__(self, path: Path, opening: Callable[[Record], None]) -> None:
         self._path, self._opening = path, opening
-        self._known: tuple[os.stat_result, Place] | None = None
+        self._known: tuple[tuple[int, int, int], Place] | None = None
 
     def received(self) -> Received:
         """How much is there. A torn last frame, which a crash left, is cut off.
@@ -119,7 +120,7 @@ class JournalCopy:
         if end is place:
             raise InputError("piece of a journal holds no record", where=f"offset {offset}")
         self._write(offset, piece)
-        self._known = (os.stat(self._path), end)
+        self._known = (seen_as(os.stat(self._path)), end)
         return Received(end.offset, end.seq, end.prev)
 
     def _frames(self, piece: bytes, start: int, place: Place) -> Iterator[Frame]:
@@ -146,7 +147,7 @@ class JournalCopy:
         try:
             fd = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
-                _write_all(fd, piece, offset)
+                write_all(fd, piece, offset)
                 os.fdatasync(fd)
             except OSError:
                 os.ftruncate(fd, offset)
@@ -163,12 +164,12 @@ class JournalCopy:
             fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             with os.fdopen(fd, "r+b") as stream:
                 status = os.fstat(stream.fileno())
-                if self._known is not None and _same(self._known[0], status):
+                if self._known is not None and self._known[0] == seen_as(status):
                     return self._known[1]
                 place = _end_of(FileBytes(stream), self._path)
                 if place.offset < status.st_size:
                     os.ftruncate(stream.fileno(), place.offset)
-                self._known = (os.fstat(stream.fileno()), place)
+                self._known = (seen_as(os.fstat(stream.fileno())), place)
                 return place
         except FileNotFoundError:
             return None
@@ -259,16 +260,6 @@ def _require_same(copy: Received, own: Place, path: Path) -> None:
         )
 
 
-def _same(one: os.stat_result, other: os.stat_result) -> bool:
-    return (one.st_ino, one.st_size, one.st_mtime_ns) == (
-        other.st_ino,
-        other.st_size,
-        other.st_mtime_ns,
-    )
-
-
-def _write_all(fd: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(fd, view, offset)
-        view, offset = view[written:], offset + written
+def seen_as(status: os.stat_result) -> tuple[int, int, int]:
+    """What tells a file from a changed one: inode, bytes, nanoseconds of the last change."""
+    return status.st_ino, status.st_size, status.st_mtime_ns

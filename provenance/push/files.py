@@ -33,7 +33,6 @@ from provenance.verify.sources.evidence import (
 )
 
 INFO, JOURNAL, HEADS = "run.json", "journal", "heads.jsonl"
-MOST_FILE_BYTES = MAX_BASES_BYTES
 MAX_NAME = 160
 """Characters of the longest name of a file."""
 _FORMAT = re.compile(r"provenance-run/[0-9]{1,3}")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from provenance.digest import sha256
 from provenance.errors import Conflict, InputError, UnavailableError
 from provenance.layout import RunFolder
 from provenance.progress import Progress, silent
-from provenance.push.copy import Received, pieces
+from provenance.push.copy import Received, pieces, seen_as
 from provenance.push.files import HEADS, content_to_send, files_to_send
-from provenance.push.service import Elsewhere, Held
+from provenance.push.service import Checked, Elsewhere, Held, PushService
 
 ATTEMPTS = 8
 """Times that the journal is sent on from where the service has it, when others send it too."""
@@ -151,7 +150,7 @@ class Pushing:
         sent.files = len(names)
         for number, name in enumerate(names):
             progress("sending files", number, len(names))
-            there, seen = known.files.get(name), _seen(self._folder.evidence / name)
+            there, seen = known.files.get(name), seen_as(os.stat(self._folder.evidence / name))
             if there is not None and self._read.get(name) == (seen, there):
                 continue
             data, left_out = content_to_send(self._folder, name, known.journal.records)
@@ -167,11 +166,21 @@ class Pushing:
                 sent.bytes += len(data)
 
 
-def _seen(path: Path) -> tuple[int, int, int]:
-    status = os.stat(path)
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
 def send(folder: RunFolder, taker: Taker, progress: Progress = silent) -> Sent:
     """`Pushing.push`, once."""
     return Pushing(folder, taker).push(progress)
+
+
+def hand_over(
+    folder: RunFolder, service: PushService, progress: Progress = silent
+) -> tuple[Sent, Checked]:
+    """Send what is missing, see that it is there, and have the service compare it.
+
+    Raises:
+        ProvenanceError: as `Pushing` and `PushService`.
+    """
+    pushing = Pushing(folder, service)
+    sent = pushing.push(progress)
+    pushing.confirm()
+    progress("the service compares it with itself and with the chain")
+    return sent, service.check(sent.records)

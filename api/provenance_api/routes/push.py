@@ -25,6 +25,7 @@ from provenance_api.bodies import read_body
 from provenance_api.db import acting_for
 from provenance_api.routes.answers import RunIdText
 from provenance_api.schemas import ProblemModel
+from provenance_api.tenants.gate import authorization_of
 from provenance_api.tenants.inbox import Held, Inbox
 from provenance_api.tenants.scan import Scan
 from provenance_api.tenants.tokens import BadToken, MayNotPush, Tokens
@@ -128,8 +129,7 @@ def push_routes(
     turns = Turns(served)
 
     async def sender(request: Request) -> tuple[Inbox, str]:
-        given = request.headers.getlist("authorization")
-        opened = await run_in_threadpool(tokens.opened, given[0] if len(given) == 1 else "")
+        opened = await run_in_threadpool(tokens.opened, authorization_of(request))
         if opened.tenant not in served:
             raise BadToken
         if not opened.may_push:

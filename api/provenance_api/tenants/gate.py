@@ -45,9 +45,7 @@ class TenantGate:
         tenant = None
         if given:
             try:
-                # Of several a proxy may have looked at another one than we would.
-                one = given[0] if len(given) == 1 else ""
-                tenant = await run_in_threadpool(self._tokens.tenant_of, one)
+                tenant = await run_in_threadpool(self._tokens.tenant_of, authorization_of(request))
             except ProvenanceError as error:
                 response = self._refuse(request, error)
                 if isinstance(error, BadToken):
@@ -56,6 +54,15 @@ class TenantGate:
                 return
         with acting_for(tenant):
             await self._app(scope, receive, marked)
+
+
+def authorization_of(request: Request) -> str:
+    """The one `Authorization` header of a request; empty if it has none, or several.
+
+    Of several a proxy may have looked at another one than we would.
+    """
+    given = request.headers.getlist("authorization")
+    return given[0] if len(given) == 1 else ""
 
 
 def _marked(send: Send, private: bool) -> Send:

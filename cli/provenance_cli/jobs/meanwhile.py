@@ -14,7 +14,7 @@ from provenance.errors import AuthError, ProvenanceError
 from provenance.ids import RunId
 from provenance.layout import RunFolder
 from provenance.log.run_log import run_id_of
-from provenance.push.sending import Pushing
+from provenance.push.sending import Pushing, hand_over
 from provenance.push.service import Checked, PushService
 from provenance.signing.keystore import private_line
 from provenance.verify.sources.evidence import FolderEvidence
@@ -88,10 +88,7 @@ class PushedMeanwhile:
         """
         service = self._destination.service(run_id_of(self._folder))
         try:
-            pushing = Pushing(self._folder, service)
-            sent = pushing.push()
-            pushing.confirm()
-            return service.check(sent.records)
+            return hand_over(self._folder, service)[1]
         finally:
             service.close()
 

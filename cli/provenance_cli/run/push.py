@@ -38,7 +38,7 @@ def push(
     verdict. Exit code 1: something that was sent contradicts itself or the chain, or is not shown.
     """
     from provenance.log.run_log import run_id_of
-    from provenance.push.sending import Pushing
+    from provenance.push.sending import hand_over
     from provenance.push.service import PushService
     from provenance_cli.jobs.meanwhile import token_of
 
@@ -47,11 +47,7 @@ def push(
     service = PushService(server, run_id, token_of(token_file))
     try:
         with working("push") as progress:
-            pushing = Pushing(folder, service)
-            sent = pushing.push(progress)
-            pushing.confirm()
-            progress("the service compares it with itself and with the chain")
-            checked = service.check(sent.records)
+            sent, checked = hand_over(folder, service, progress)
     finally:
         service.close()
     value = {

@@ -1,4 +1,4 @@
-"""Pushing where answers are lost, files change meanwhile, and servers say what is not so."""
+"""Pushing where answers are lost and files change meanwhile, and what the inbox bounds."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from provenance.errors import Conflict, InputError, NotFound, OutputError, UnavailableError
+from provenance.errors import InputError, NotFound, OutputError, UnavailableError
 from provenance.ids import to_hex
 from provenance.push import copy as copying
-from provenance.push.copy import NOTHING, JournalCopy, Received, pieces
+from provenance.push.copy import NOTHING, JournalCopy, pieces
 from provenance.push.sending import Pushing, send
-from provenance.push.service import Held, PushService
+from provenance.push.service import PushService
 from provenance_api.routes import push as push_route
 from provenance_api.state import Limits
 from provenance_api.tenants import inbox as inboxes
 from tests.api.pushing.conftest import Box
 from tests.api.pushing.test_push_attacks import at, put
-from tests.api.pushing.test_push_command import answering
 from tests.api.tenants.test_service_commands import provenance
 from tests.support.spine import Run
 
@@ -79,7 +78,7 @@ def test_heads_that_are_signed_during_a_push_wait_for_their_records(
     with run.folder.journal.open("rb") as stream:
         ends = [p.offset for p in copying._ends(copying.FileBytes(stream), run.folder.journal)]
     run.folder.journal.write_bytes(whole[: ends[4]])
-    service, append = box.service(run), PushService.append
+    service = box.service(run)
 
     class Growing(Pushing):
         def _send_files(self, *given: Any) -> None:
@@ -93,7 +92,6 @@ def test_heads_that_are_signed_during_a_push_wait_for_their_records(
     assert (more.records, more.new_files) == (then.records, ["heads.jsonl"])
     assert service.check().faults == ()
     assert box.pushed(run).joinpath("heads.jsonl").read_bytes() == run.folder.heads.read_bytes()
-    assert append is PushService.append
 
 
 def test_lines_that_verifiers_skip_stop_nothing_and_are_told(
@@ -309,83 +307,6 @@ def test_what_is_sent_is_durable_here_first(honest: Run, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "fdatasync", refuse)
     with pytest.raises(OSError, match="Input/output"):
         next(pieces(honest.folder.journal, NOTHING))
-
-
-class Liar:
-    """Takes everything, and says of it what a test wants."""
-
-    def __init__(self, told: Callable[[Received], Received], files: dict[str, str]) -> None:
-        self.told, self.files, self.have = told, files, NOTHING
-
-    def held(self) -> Held:
-        return Held(self.have, self.files)
-
-    def append(self, offset: int, piece: bytes) -> Received:
-        return self.told(Received(offset + len(piece), 1, bytes(32)))
-
-    def put(self, name: str, data: bytes) -> None:
-        pass
-
-
-def test_another_answer_than_what_was_sent_is_no_success(honest: Run) -> None:
-    with pytest.raises(Conflict, match="something else"):
-        send(honest.folder, Liar(lambda received: received, {}))
-
-
-def test_files_that_were_not_kept_are_no_success(box: Box, honest: Run) -> None:
-    service = box.service(honest)
-    pushing = Pushing(honest.folder, service)
-    pushing.push()
-    box.pushed(honest).joinpath("heads.jsonl").unlink()
-    with pytest.raises(UnavailableError, match="does not have what was sent"):
-        pushing.confirm()
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"records": 1, "heads": 0, "anchored": 0, "faults": []}',
-        b'{"records": 99, "heads": 0, "anchored": 0, "faults": {}}',
-        b'{"records": 99, "heads": 0, "anchored": 0, "faults": ""}',
-        b'{"records": 99, "heads": true, "anchored": 0, "faults": []}',
-    ],
-)
-def test_a_check_of_less_than_was_sent_is_none(honest: Run, body: bytes) -> None:
-    with answering(200, body) as url:
-        service = PushService(url, honest.run_id, "token", pause=lambda _: None)
-        with pytest.raises(UnavailableError):
-            service.check(14)
-        with pytest.raises(UnavailableError):
-            service.put("heads.jsonl", b"")  # a page of somebody's hotel
-        service.close()
-
-
-def test_no_proxy_and_no_other_server_gets_the_token(
-    honest: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with answering(200, b"{}") as other:
-        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-            monkeypatch.setenv(name, other)
-        for name in ("NO_PROXY", "no_proxy"):
-            monkeypatch.delenv(name, raising=False)
-        service = PushService("http://127.0.0.1:9", honest.run_id, "t", pause=lambda _: None)
-        with pytest.raises(UnavailableError, match="does not answer"):
-            service.held()
-        service.close()
-        with answering(307, b"", Location=f"{other}/elsewhere") as url:
-            service = PushService(url, honest.run_id, "t", pause=lambda _: None)
-            with pytest.raises(UnavailableError, match="otherwise"):
-                service.held()
-            service.close()
-
-
-def test_an_endless_answer_ends(honest: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provenance.push.service.MAX_ANSWER_BYTES", 100)
-    with answering(200, b" " * 200) as url:
-        service = PushService(url, honest.run_id, "t", pause=lambda _: None)
-        with pytest.raises(UnavailableError, match="too large"):
-            service.held()
-        service.close()
 
 
 def test_a_link_that_takes_a_files_place_is_not_followed(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from provenance.errors import UnavailableError
+from provenance.ids import RunId
 from provenance.layout import RunFolder
 from provenance.push.copy import Received
 from provenance.settings import Settings
@@ -71,9 +72,9 @@ def _train(
     pieces: list[int] = []
     append = Inbox.append
 
-    def counted(*arguments: object) -> Received:
-        pieces.append(int(str(arguments[3])))
-        return append(*arguments)  # type: ignore[arg-type]
+    def counted(box: Inbox, tenant: str, run_id: RunId, offset: int, piece: bytes) -> Received:
+        pieces.append(offset)
+        return append(box, tenant, run_id, offset, piece)
 
     patch.setattr(Inbox, "append", counted)
     with serving(create_app(state)) as url:
